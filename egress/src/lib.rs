@@ -1,0 +1,1 @@
+//! the network gate: forward proxy.

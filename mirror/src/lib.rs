@@ -1,0 +1,1 @@
+//! the registry gate: pull-through mirror.

@@ -1,0 +1,1 @@
+//! the engine gate: Docker authorization plugin.

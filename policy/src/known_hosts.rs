@@ -1,0 +1,474 @@
+//! Well-known registries and the hosts beside their own that a pull from them needs: token services and the places that
+//! blobs are redirected to.
+//!
+//! Facts, not policy: allowing `ghcr.io` should not make the administrator learn by failing pulls that its layers come from
+//! `pkg-containers.githubusercontent.com`. All of them are reached at port 443 alone. A registry at another port is some
+//! other server and needs none of them.
+//!
+//! What is **not** listed, and why. A host that serves anyone's content is a way out of the policy, not a part of a
+//! registry, and is left to `redirect-hosts`, or better to the mirror, which follows redirects while such hosts stay closed:
+//!
+//! | registry | it also redirects to | why it is left out |
+//! |---|---|---|
+//! | `registry.k8s.io`, `registry.istio.io` | `*-docker.pkg.dev` | Artifact Registry: anyone's images |
+//! | `gcr.io`, `*-docker.pkg.dev`, `registry.gitlab.com` | `storage.googleapis.com` | anyone's buckets; today's Artifact Registry serves blobs itself |
+//! | `*.azurecr.io` without dedicated data endpoints | `*.blob.core.windows.net` | anyone's storage accounts |
+//! | cloud registries | `api.ecr.<region>.amazonaws.com`, `api.ngc.nvidia.com` and the like | the vendor's command line asks them, the daemon does not |
+//!
+//! A bucket or distribution of the registry's own is listed by its whole name.
+
+use crate::host::{DEFAULT_PORT, Host, Registry};
+
+/// A pattern of hosts. `*` stands for one or more characters of one label, so never for a dot.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct HostPattern(String);
+
+/// A registry and the hosts that it needs. `<word>` as a whole label of the registry stands for any label, and in a host
+/// for the same text.
+struct KnownRegistry {
+    registry: &'static str,
+    hosts: &'static [&'static str],
+}
+
+/// What a word of a [`KnownRegistry`] stands for.
+type Bindings<'a> = Vec<(&'static str, &'a str)>;
+
+/// The hosts at which an allowed `registry` may be reached beside its own, at port 443.
+pub(crate) fn hosts_of(registry: &Registry) -> impl Iterator<Item = HostPattern> {
+    let host = registry.host().as_str();
+    let known = KNOWN_REGISTRIES
+        .iter()
+        .filter(|_| registry.port() == DEFAULT_PORT);
+    known
+        .filter_map(move |known| known.bind(host).map(|bindings| known.expand(&bindings)))
+        .flatten()
+}
+
+/// The same for an allowed `*.domain`, for every known registry that lies below `domain`.
+///
+/// `*.dkr.ecr.eu-west-1.amazonaws.com` opens the layer bucket of that region only.
+pub(crate) fn hosts_below(domain: &Host) -> impl Iterator<Item = HostPattern> {
+    let domain = domain.as_str();
+    KNOWN_REGISTRIES
+        .iter()
+        .filter_map(move |known| {
+            known
+                .bind_below(domain)
+                .map(|bindings| known.expand(&bindings))
+        })
+        .flatten()
+}
+
+/// Whether `host` serves Docker Hub: its registry, its tokens, its search or its content.
+///
+/// Wider than [`hosts_of`] Docker Hub, on purpose. That list opens, and so names what a pull needs. This one closes, and
+/// so names whatever could carry Docker Hub's content past the mirror.
+pub(crate) fn is_docker_hub_host(host: &Host) -> bool {
+    let in_domain =
+        |domain: &&str| host.as_str() == *domain || host.parents().any(|parent| parent == *domain);
+    let in_bucket = || {
+        host.as_str().split('.').next() == Some(DOCKER_HUB_BUCKET)
+            && OBJECT_STORES.iter().any(in_domain)
+    };
+    DOCKER_HUB_DOMAINS.iter().any(in_domain) || in_bucket()
+}
+
+// === impl HostPattern ===
+
+impl HostPattern {
+    /// Whether the pattern covers `host`.
+    pub(crate) fn covers(&self, host: &Host) -> bool {
+        let mut labels = host.as_str().split('.');
+        self.0.split('.').all(|pattern| {
+            labels
+                .next()
+                .is_some_and(|label| covers_label(pattern, label))
+        }) && labels.next().is_none()
+    }
+}
+
+/// At most one `*` to a label, as [`KNOWN_REGISTRIES`] has it.
+fn covers_label(pattern: &str, label: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == label,
+        Some((before, after)) => {
+            let rest = label
+                .strip_prefix(before)
+                .and_then(|rest| rest.strip_suffix(after));
+            rest.is_some_and(|rest| !rest.is_empty())
+        }
+    }
+}
+
+// === impl KnownRegistry ===
+
+impl KnownRegistry {
+    /// What the words stand for, if `host` is this registry.
+    fn bind<'a>(&self, host: &'a str) -> Option<Bindings<'a>> {
+        let same_length = self.registry.split('.').count() == host.split('.').count();
+        same_length
+            .then(|| bind_labels(self.registry.split('.'), host.split('.')))
+            .flatten()
+    }
+
+    /// What the words stand for, if this registry lies below `domain`; those left of it stand for anything.
+    fn bind_below<'a>(&self, domain: &'a str) -> Option<Bindings<'a>> {
+        let below = self.registry.split('.').count() > domain.split('.').count();
+        below
+            .then(|| bind_labels(self.registry.rsplit('.'), domain.rsplit('.')))
+            .flatten()
+    }
+
+    fn expand(&self, bindings: &Bindings<'_>) -> impl Iterator<Item = HostPattern> + use<> {
+        let patterns: Vec<_> = self
+            .hosts
+            .iter()
+            .map(|host| HostPattern(substitute(host, bindings)))
+            .collect();
+        patterns.into_iter()
+    }
+}
+
+fn bind_labels<'a>(
+    template: impl Iterator<Item = &'static str>,
+    labels: impl Iterator<Item = &'a str>,
+) -> Option<Bindings<'a>> {
+    let mut bindings = Vec::new();
+    for (expected, label) in template.zip(labels) {
+        if expected.starts_with('<') {
+            bindings.push((expected, label));
+        } else if expected != label {
+            return None;
+        }
+    }
+    Some(bindings)
+}
+
+/// `host` with every bound word replaced by its text, and every other by `*`.
+fn substitute(host: &str, bindings: &Bindings<'_>) -> String {
+    let mut text = host.to_owned();
+    for (word, label) in bindings {
+        text = text.replace(word, label);
+    }
+    while let Some((before, (_, after))) = text
+        .split_once('<')
+        .and_then(|(before, rest)| Some((before, rest.split_once('>')?)))
+    {
+        text = format!("{before}*{after}");
+    }
+    text
+}
+
+/// Gathered 2026-08 to 2026-09. Sources: docker/docs `content/manuals/desktop/setup/allow-list.md` (Docker's own),
+/// and what the vendors publish for firewalls, named at each.
+const KNOWN_REGISTRIES: &[KnownRegistry] = &[
+    // docker/docs `allow-list.md`. Which of the three kinds of CDN serves a blob is chosen per request; R2 serves personal
+    // and anonymous pulls. Any account may own a bucket of that name in R2, hence the whole account here.
+    KnownRegistry {
+        registry: "docker.io",
+        hosts: &[
+            "registry-1.docker.io",
+            "index.docker.io",
+            "auth.docker.io",
+            "registry.hub.docker.com",
+            "hub.docker.com",
+            "production.cloudflare.docker.com",
+            "production.cloudfront.docker.com",
+            "docker-images-prod.6aa30f8b08e16409b46e0173d6de2f56.r2.cloudflarestorage.com",
+            "docker-images-prod.s3.<region>.amazonaws.com",
+            "docker-images-prod.s3.dualstack.<region>.amazonaws.com",
+        ],
+    },
+    // docker/docs `allow-list.md`. Its blobs come from Docker Hub's CDN; where Docker Hub is closed, dhi.io is reached
+    // through the mirror.
+    KnownRegistry {
+        registry: "dhi.io",
+        hosts: &[
+            "registry.scout.docker.com",
+            "production.cloudflare.docker.com",
+            "production.cloudfront.docker.com",
+            "docker-images-prod.6aa30f8b08e16409b46e0173d6de2f56.r2.cloudflarestorage.com",
+        ],
+    },
+    // aquasecurity/trivy, documentation on air gaps and firewalls.
+    KnownRegistry {
+        registry: "ghcr.io",
+        hosts: &["pkg-containers.githubusercontent.com"],
+    },
+    // Red Hat, "Firewall changes for container image pulls" (2023) and OpenShift's firewall pages: 01 to 03, and 04 to 06
+    // from April 2025. The number is left open because it grew before; the domain is Quay's alone.
+    KnownRegistry {
+        registry: "quay.io",
+        hosts: &["cdn.quay.io", "cdn<number>.quay.io"],
+    },
+    // The same: blobs have come from Quay's CDN since May 2023.
+    KnownRegistry {
+        registry: "registry.redhat.io",
+        hosts: &["sso.redhat.com", "cdn.quay.io", "cdn<number>.quay.io"],
+    },
+    KnownRegistry {
+        registry: "registry.access.redhat.com",
+        hosts: &["sso.redhat.com", "cdn.quay.io", "cdn<number>.quay.io"],
+    },
+    // AWS, VPC endpoint policy for ECR: one layer bucket of AWS's own to a region.
+    KnownRegistry {
+        registry: "<account>.dkr.ecr.<region>.amazonaws.com",
+        hosts: &["prod-<region>-starport-layer-bucket.s3.<region>.amazonaws.com"],
+    },
+    // AWS, EKS Anywhere requirements; the second seen in egress lists of 2026. Distributions of ECR's own.
+    KnownRegistry {
+        registry: "public.ecr.aws",
+        hosts: &[
+            "d2glxqk2uabbnd.cloudfront.net",
+            "d5l0dvt14r5h8.cloudfront.net",
+        ],
+    },
+    // Microsoft, "MCR client firewall rules".
+    KnownRegistry {
+        registry: "mcr.microsoft.com",
+        hosts: &["<region>.data.mcr.microsoft.com"],
+    },
+    // Microsoft, "dedicated data endpoints" of Azure Container Registry.
+    KnownRegistry {
+        registry: "<name>.azurecr.io",
+        hosts: &["<name>.<region>.data.azurecr.io"],
+    },
+    // kubernetes/registry.k8s.io: buckets of the project's own. Manifests are redirected to Artifact Registry, see above.
+    KnownRegistry {
+        registry: "registry.k8s.io",
+        hosts: &["prod-registry-k8s-io-<region>.s3.dualstack.<region>.amazonaws.com"],
+    },
+    // Egress lists of 2026.
+    KnownRegistry {
+        registry: "nvcr.io",
+        hosts: &["authn.nvidia.com", "layers.nvcr.io"],
+    },
+    // GitLab documentation: tokens from gitlab.com/jwt/auth.
+    KnownRegistry {
+        registry: "registry.gitlab.com",
+        hosts: &["gitlab.com", "cdn.registry.gitlab-static.net"],
+    },
+];
+
+/// Docker Hub's domains, each with all that lies below. Not `docker.com` as a whole: the engine's own packages come from
+/// `download.docker.com`. `ipv6.docker.com` held the registry for networks without IPv4 (docker/docs, 2021 to 2023).
+const DOCKER_HUB_DOMAINS: &[&str] = &[
+    "docker.io",
+    "hub.docker.com",
+    "cloudflare.docker.com",
+    "cloudfront.docker.com",
+    "ipv6.docker.com",
+];
+
+/// The bucket of Docker Hub's blobs, under whatever account, region and endpoint of [`OBJECT_STORES`].
+const DOCKER_HUB_BUCKET: &str = "docker-images-prod";
+
+const OBJECT_STORES: &[&str] = &["amazonaws.com", "cloudflarestorage.com"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(text: &str) -> Host {
+        text.parse().unwrap()
+    }
+
+    #[track_caller]
+    fn check(registry: &str, asked: &str, expected: bool) {
+        let registry: Registry = registry.parse().unwrap();
+        let open = hosts_of(&registry).any(|pattern| pattern.covers(&host(asked)));
+        assert_eq!(open, expected, "{asked} for {registry}");
+    }
+
+    #[track_caller]
+    fn check_below(domain: &str, asked: &str, expected: bool) {
+        let open = hosts_below(&host(domain)).any(|pattern| pattern.covers(&host(asked)));
+        assert_eq!(open, expected, "{asked} for *.{domain}");
+    }
+
+    #[test]
+    fn an_allowed_registry_opens_the_hosts_of_its_pulls() {
+        check("docker.io", "registry-1.docker.io", true);
+        check("docker.io", "auth.docker.io", true);
+        check(
+            "registry-1.docker.io",
+            "production.cloudfront.docker.com",
+            true,
+        );
+        check(
+            "docker.io",
+            "docker-images-prod.s3.dualstack.us-east-1.amazonaws.com",
+            true,
+        );
+        check(
+            "docker.io",
+            "docker-images-prod.6aa30f8b08e16409b46e0173d6de2f56.r2.cloudflarestorage.com",
+            true,
+        );
+        check("ghcr.io", "pkg-containers.githubusercontent.com", true);
+        check("quay.io", "cdn.quay.io", true);
+        check("quay.io", "cdn07.quay.io", true);
+        check(
+            "mcr.microsoft.com",
+            "westeurope.data.mcr.microsoft.com",
+            true,
+        );
+        check(
+            "registry.k8s.io",
+            "prod-registry-k8s-io-eu-west-1.s3.dualstack.eu-west-1.amazonaws.com",
+            true,
+        );
+        check("registry.gitlab.com", "gitlab.com", true);
+    }
+
+    #[test]
+    fn it_opens_nothing_of_its_neighbours() {
+        check("ghcr.io", "raw.githubusercontent.com", false);
+        check("quay.io", "evil.quay.io", false);
+        check("quay.io", "cdn.quay.io.evil.example", false);
+        check("mcr.microsoft.com", "a.b.data.mcr.microsoft.com", false);
+        check("mcr.microsoft.com", "data.mcr.microsoft.com", false);
+        check(
+            "docker.io",
+            "docker-images-prod.0123456789abcdef.r2.cloudflarestorage.com",
+            false,
+        );
+        check("docker.io", "download.docker.com", false);
+        check("registry.acme.example", "ghcr.io", false);
+    }
+
+    #[test]
+    fn stores_that_serve_anyone_stay_closed() {
+        for registry in KNOWN_REGISTRIES {
+            let text = registry.registry.replace(['<', '>'], "");
+            for store in [
+                "storage.googleapis.com",
+                "s3.amazonaws.com",
+                "evil.s3.amazonaws.com",
+                "evil.s3.eu-west-1.amazonaws.com",
+                "evil.blob.core.windows.net",
+                "us-docker.pkg.dev",
+                "evil.r2.cloudflarestorage.com",
+                "evil.cloudfront.net",
+            ] {
+                check(&text, store, false);
+            }
+        }
+    }
+
+    #[test]
+    fn a_registry_of_one_region_or_name_opens_that_one_only() {
+        let ecr = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+        check(
+            ecr,
+            "prod-eu-west-1-starport-layer-bucket.s3.eu-west-1.amazonaws.com",
+            true,
+        );
+        check(
+            ecr,
+            "prod-us-east-1-starport-layer-bucket.s3.us-east-1.amazonaws.com",
+            false,
+        );
+        check(
+            ecr,
+            "prod-eu-west-1-starport-layer-bucket.s3.us-east-1.amazonaws.com",
+            false,
+        );
+        check("acme.azurecr.io", "acme.westeurope.data.azurecr.io", true);
+        check("acme.azurecr.io", "evil.westeurope.data.azurecr.io", false);
+    }
+
+    #[test]
+    fn a_wildcard_opens_the_hosts_of_the_registries_below_it() {
+        check_below(
+            "dkr.ecr.eu-west-1.amazonaws.com",
+            "prod-eu-west-1-starport-layer-bucket.s3.eu-west-1.amazonaws.com",
+            true,
+        );
+        check_below(
+            "dkr.ecr.eu-west-1.amazonaws.com",
+            "prod-us-east-1-starport-layer-bucket.s3.us-east-1.amazonaws.com",
+            false,
+        );
+        check_below("azurecr.io", "acme.westeurope.data.azurecr.io", true);
+        check_below("microsoft.com", "westeurope.data.mcr.microsoft.com", true);
+        check_below("ghcr.io", "pkg-containers.githubusercontent.com", false);
+        check_below(
+            "acme.example",
+            "pkg-containers.githubusercontent.com",
+            false,
+        );
+    }
+
+    #[test]
+    fn another_port_is_another_server() {
+        check(
+            "ghcr.io:5000",
+            "pkg-containers.githubusercontent.com",
+            false,
+        );
+        check("docker.io:5000", "registry-1.docker.io", false);
+    }
+
+    #[test]
+    fn every_way_to_docker_hub_is_known_as_one() {
+        for name in [
+            "docker.io",
+            "Registry-1.Docker.io.",
+            "index.docker.io",
+            "auth.docker.io",
+            "hub.docker.com",
+            "registry.hub.docker.com",
+            "registry.ipv6.docker.com",
+            "production.cloudflare.docker.com",
+            "production.cloudfront.docker.com",
+            "docker-images-prod.6aa30f8b08e16409b46e0173d6de2f56.r2.cloudflarestorage.com",
+            "docker-images-prod.s3.amazonaws.com",
+            "docker-images-prod.s3.eu-central-1.amazonaws.com",
+            "docker-images-prod.s3.dualstack.us-east-1.amazonaws.com",
+        ] {
+            assert!(is_docker_hub_host(&host(name)), "{name}");
+        }
+        for name in [
+            "docker.com",
+            "download.docker.com",
+            "docker.io.evil.example",
+            "evildocker.io",
+            "docker-images-prod.evil.example",
+            "other.s3.amazonaws.com",
+            "dhi.io",
+            "ghcr.io",
+        ] {
+            assert!(!is_docker_hub_host(&host(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_docker_hub_opens_is_closed_as_docker_hub() {
+        for pattern in hosts_of(&Registry::docker_hub()) {
+            let sample = pattern.0.replace('*', "us-east-1");
+            assert!(is_docker_hub_host(&host(&sample)), "{sample}");
+        }
+    }
+
+    #[test]
+    fn the_table_is_well_formed() {
+        for known in KNOWN_REGISTRIES {
+            for label in known.registry.split('.') {
+                assert_eq!(
+                    label.contains('<'),
+                    label.starts_with('<') && label.ends_with('>'),
+                    "{label}"
+                );
+            }
+            for expected in known.hosts {
+                for label in expected.split('.') {
+                    assert!(
+                        label.matches('<').count() <= 1,
+                        "{label}: `covers_label` takes one `*`"
+                    );
+                }
+            }
+        }
+    }
+}

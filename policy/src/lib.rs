@@ -1,0 +1,47 @@
+//! What ramgate decides, and on what grounds. Pure: no IO, no clock, no environment, no async.
+//!
+//! A gate reads bytes and turns them into a typed question; the policy answers it.
+//!
+//! 1. **Names.** A [`Reference`] is read exactly as dockerd reads it. What is judged is the [`Repository`]: registry and
+//!    path, folded so that every spelling of one server is one [`Registry`].
+//! 2. **Questions.** [`Policy::evaluate`] takes a [`Request`]: a repository, an [`Action`] and a [`Subject`].
+//!    [`Policy::evaluate_tunnel`] takes a host and a port; [`Policy::evaluate_local`] a way in which an image comes to be
+//!    without a pull.
+//! 3. **Answers.** A permit is a value and the only proof of an allowance; a [`Denial`] says why in the user's words.
+//!
+//! Docker's terms are kept: [registry access management](https://docs.docker.com/enterprise/security/hardened-desktop/registry-access-management/)
+//! is about registries, [image access management](https://docs.docker.com/enterprise/security/hardened-desktop/image-access-management/)
+//! about the categories of Docker Hub's images.
+
+mod action;
+mod category;
+mod decision;
+mod denial;
+mod digest;
+pub mod document;
+mod host;
+mod hosts;
+mod hub;
+mod known_hosts;
+mod local;
+mod origin;
+mod policy;
+mod reference;
+mod registries;
+mod repository;
+mod request;
+mod scope;
+mod subject;
+
+pub use action::{Action, Right};
+pub use category::Category;
+pub use decision::{Decision, Grant, LocalDecision, Permit, TunnelDecision, TunnelPermit};
+pub use denial::{Denial, Reason};
+pub use digest::{Algorithm, Digest, InvalidDigest};
+pub use host::{DEFAULT_PORT, DOCKER_HUB, Host, InvalidHost, Registry, split_port};
+pub use local::{LocalImage, LocalRule};
+pub use policy::{Policy, Steering, file};
+pub use reference::{ImageName, InvalidReference, Reference, check_path};
+pub use repository::{OFFICIAL_NAMESPACE, Repository};
+pub use request::Request;
+pub use subject::Subject;

@@ -1,0 +1,284 @@
+//! The policy: what is asked of it, and in what order it decides.
+//!
+//! 1. A policy that wants an identity refuses callers without one; owners are allowed everything.
+//! 2. The name used, and every origin derived from it, must be allowed: by the registry allow-list, and on Docker Hub by the
+//!    categories.
+//! 3. In `mode: audit` a denial becomes an allowance that remembers it.
+
+mod check;
+pub mod file;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::action::Action;
+use crate::decision::{
+    Decision, Grant, LocalDecision, Permit, RuleName, TunnelDecision, TunnelPermit,
+};
+use crate::denial::{Denial, Reason};
+use crate::document::Findings;
+use crate::host::{Host, Registry};
+use crate::hosts::Hosts;
+use crate::hub::{self, HubRules};
+use crate::known_hosts;
+use crate::local::{LocalImage, LocalRule};
+use crate::origin::OriginMap;
+use crate::registries::{Listing, Registries};
+use crate::repository::Repository;
+use crate::request::Request;
+use crate::subject::Subject;
+use file::{LocalImagesFile, Mode, PolicyFile};
+
+/// A policy in force. It is made from a file's text by [`Policy::parse`], and never half valid.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    mode: Mode,
+    contact: Option<Arc<str>>,
+    registries: Option<Registries>,
+    hub: Option<HubRules>,
+    origins: OriginMap,
+    mirrors: HashSet<Registry>,
+    local: LocalImagesFile,
+    hosts: Hosts,
+    owners: HashSet<String>,
+    require_identity: bool,
+    teams: Vec<Team>,
+}
+
+/// What besides the policy bears on where the daemon may connect to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Steering {
+    /// The mirror carries Docker Hub, so the daemon has no need of it.
+    pub docker_hub_by_mirror: bool,
+}
+
+/// A group of callers with rules of its own.
+#[derive(Clone, Debug)]
+struct Team {
+    members: Vec<String>,
+    hub: HubRules,
+}
+
+// === impl Policy ===
+
+impl Policy {
+    /// Reads a policy file.
+    ///
+    /// # Errors
+    /// Every mistake in it, at once.
+    pub fn parse(text: &str) -> Result<Self, Findings> {
+        check::policy(text)
+    }
+
+    /// The JSON Schema of the policy file.
+    #[must_use]
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(PolicyFile).to_value()
+    }
+
+    /// Tells the policy at which addresses our own mirror is reached, so that a name which uses one is judged by what the
+    /// mirror serves under it.
+    #[must_use]
+    pub fn with_mirrors(mut self, addresses: impl IntoIterator<Item = Registry>) -> Self {
+        for address in addresses {
+            self.origins.insert_mirror(address.clone());
+            self.mirrors.insert(address);
+        }
+        self
+    }
+
+    /// Whether denials are logged rather than enforced.
+    #[must_use]
+    pub fn is_audit(&self) -> bool {
+        self.mode == Mode::Audit
+    }
+
+    /// Decides whether a repository may be pulled, pushed or run.
+    pub fn evaluate(&self, request: &Request<'_>) -> Decision {
+        let permit = |grant| {
+            Decision::Allow(Permit::new(
+                request.repository.clone(),
+                request.action,
+                grant,
+            ))
+        };
+        match self.judge(request) {
+            Ok(rule) => permit(Grant::new(rule)),
+            Err(denial) if self.is_audit() => permit(Grant::suppressing(denial)),
+            Err(denial) => Decision::Deny(denial),
+        }
+    }
+
+    /// Decides whether a connection may be opened to `host` at `port`.
+    pub fn evaluate_tunnel(&self, host: &Host, port: u16, steering: &Steering) -> TunnelDecision {
+        let permit = |grant| TunnelDecision::Allow(TunnelPermit::new(host.clone(), port, grant));
+        match self.judge_tunnel(host, port, steering) {
+            Ok(rule) => permit(Grant::new(rule)),
+            Err(denial) if self.is_audit() => permit(Grant::suppressing(denial)),
+            Err(denial) => TunnelDecision::Deny(denial),
+        }
+    }
+
+    /// Decides whether an image may come to be without a pull.
+    pub fn evaluate_local(&self, kind: LocalImage, subject: &Subject) -> LocalDecision {
+        let (rule, name) = self.local.rule(kind);
+        let granted = || Grant::new(RuleName::Fixed(name));
+        let refused = |reason| match self.deny(reason) {
+            denial if self.is_audit() => LocalDecision::Allow(Grant::suppressing(denial)),
+            denial => LocalDecision::Deny(denial),
+        };
+        match self.admit(subject) {
+            Ok(Some(owner)) => return LocalDecision::Allow(Grant::new(owner)),
+            Ok(None) => {}
+            Err(reason) => return refused(reason),
+        }
+        match rule {
+            LocalRule::Allow => LocalDecision::Allow(granted()),
+            LocalRule::Gated if self.is_audit() => {
+                LocalDecision::Allow(Grant::suppressing(self.deny(Reason::GatesNotInForce(kind))))
+            }
+            LocalRule::Gated => {
+                LocalDecision::Gated(granted(), self.deny(Reason::GatesNotInForce(kind)))
+            }
+            LocalRule::Deny => refused(Reason::LocalImageNotAllowed(kind)),
+        }
+    }
+
+    /// What does not depend on the repository: `Some` rule for owners, who are exempt.
+    fn admit(&self, subject: &Subject) -> Result<Option<RuleName>, Reason> {
+        match subject {
+            Subject::User(name) if self.owners.contains(name) => {
+                Ok(Some(RuleName::Fixed("subjects.owners")))
+            }
+            Subject::Anonymous if self.require_identity => Err(Reason::IdentityRequired),
+            Subject::User(_) | Subject::Anonymous | Subject::Daemon => Ok(None),
+        }
+    }
+
+    fn judge(&self, request: &Request<'_>) -> Result<RuleName, Denial> {
+        if let Some(owner) = self
+            .admit(request.subject)
+            .map_err(|reason| self.deny(reason))?
+        {
+            return Ok(owner);
+        }
+        let named = request.repository;
+        let teams = self.teams_of(request.subject);
+        // Our own mirror is no registry of its own: only what it serves under the name counts.
+        let own = self.mirrors.contains(named.registry());
+        let mut rule = RuleName::Fixed("registries");
+        if !own {
+            rule = self
+                .judge_name(named, request.action, &teams)
+                .map_err(|reason| self.deny(reason))?;
+        }
+        // A push puts content there and takes none from the origin.
+        if request.action == Action::Push && !own {
+            return Ok(rule);
+        }
+        let unclear = |_| self.deny(Reason::OriginUnclear(named.clone()));
+        for origin in self.origins.origins(named).map_err(unclear)? {
+            let judged = self.judge_name(&origin, request.action, &teams);
+            rule = judged.map_err(|reason| self.deny(reason).of_origin(named.clone()))?;
+        }
+        Ok(rule)
+    }
+
+    fn judge_name(
+        &self,
+        repository: &Repository,
+        action: Action,
+        teams: &[&HubRules],
+    ) -> Result<RuleName, Reason> {
+        let mut rule = RuleName::Fixed("registries is absent");
+        if let Some(registries) = &self.registries {
+            rule = match registries.listing(repository, action) {
+                Listing::NoRegistry => return Err(Reason::RegistryNotAllowed(repository.clone())),
+                Listing::NoRepository => {
+                    return Err(Reason::RepositoryNotAllowed(repository.clone()));
+                }
+                Listing::Listed(rule, false) => {
+                    return Err(Reason::ActionNotAllowed(
+                        repository.clone(),
+                        action,
+                        Arc::clone(&rule.name),
+                    ));
+                }
+                Listing::Listed(rule, true) => RuleName::Written(Arc::clone(&rule.name)),
+            };
+        }
+        let managed =
+            repository.registry().is_docker_hub() && (self.hub.is_some() || !teams.is_empty());
+        // Image access management is about what comes in; who may push is the registries' `actions`.
+        if managed && action != Action::Push {
+            rule = hub::judge(self.hub.as_ref(), teams, repository)
+                .map_err(|category| Reason::CategoryNotAllowed(repository.clone(), category))?;
+        }
+        Ok(rule)
+    }
+
+    fn judge_tunnel(
+        &self,
+        host: &Host,
+        port: u16,
+        steering: &Steering,
+    ) -> Result<RuleName, Denial> {
+        let registry = Registry::new(host.clone(), port);
+        let not_allowed = || self.deny(Reason::HostNotAllowed(registry.clone(), port));
+        let lists = |registry: &Registry| {
+            self.registries
+                .as_ref()
+                .is_none_or(|registries| registries.lists(registry))
+        };
+        if known_hosts::is_docker_hub_host(host) {
+            // One answer for all of Docker Hub's hosts: who lists a data host by itself opens nothing.
+            if !lists(&Registry::docker_hub()) {
+                return Err(self.deny(Reason::HostNotAllowed(Registry::docker_hub(), port)));
+            }
+            // Through a tunnel no repository is seen, so categories could not be held.
+            if steering.docker_hub_by_mirror || self.hub.is_some() || !self.teams.is_empty() {
+                return Err(self.deny(Reason::DockerHubOnlyByMirror(host.clone())));
+            }
+            return Ok(RuleName::Fixed("registries[docker.io]"));
+        }
+        if lists(&registry) {
+            return Ok(RuleName::Fixed("registries"));
+        }
+        self.hosts.rule(host, port).ok_or_else(not_allowed)
+    }
+
+    fn teams_of(&self, subject: &Subject) -> Vec<&HubRules> {
+        let Subject::User(name) = subject else {
+            return Vec::new();
+        };
+        let member = |team: &&Team| {
+            team.members
+                .iter()
+                .any(|pattern| crate::scope::covers_component(pattern, name))
+        };
+        self.teams
+            .iter()
+            .filter(member)
+            .map(|team| &team.hub)
+            .collect()
+    }
+
+    fn deny(&self, reason: Reason) -> Denial {
+        Denial::new(reason, self.contact.clone())
+    }
+}
+
+// === impl LocalImagesFile ===
+
+impl LocalImagesFile {
+    const fn rule(&self, kind: LocalImage) -> (LocalRule, &'static str) {
+        match kind {
+            LocalImage::Build => (self.build, "local-images.build"),
+            LocalImage::Load => (self.load, "local-images.load"),
+            LocalImage::Import => (self.import, "local-images.import"),
+            LocalImage::Commit => (self.commit, "local-images.commit"),
+            LocalImage::Tag => (self.tag, "local-images.tag"),
+            LocalImage::Unknown => (self.unknown, "local-images.unknown"),
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! From the file as written to the policy in force: every mistake is found, and there is no way round.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::file::{DockerHubFile, PolicyFile, RegistryFile};
+use super::{Policy, Team};
+use crate::action::Right;
+use crate::document::{Document, Finding, Findings};
+use crate::host::{DEFAULT_PORT, Registry};
+use crate::hosts::{Hosts, WEB_PORTS};
+use crate::hub::HubRules;
+use crate::known_hosts;
+use crate::origin::{OriginMap, split_prefix};
+use crate::reference::check_path;
+use crate::registries::{Registries, RegistryPattern, Rule};
+use crate::repository::OFFICIAL_NAMESPACE;
+use crate::scope::Glob;
+
+pub(super) fn policy(text: &str) -> Result<Policy, Findings> {
+    let document = Document::<PolicyFile>::read(text)?;
+    let mut check = Check {
+        document: &document,
+        findings: Vec::new(),
+        hosts: Hosts::default(),
+    };
+    let policy = check.policy(&document.value);
+    Findings::none_of(check.findings)?;
+    Ok(policy)
+}
+
+/// A check of one document.
+struct Check<'a> {
+    document: &'a Document<PolicyFile>,
+    findings: Vec<Finding>,
+    hosts: Hosts,
+}
+
+// === impl Check ===
+
+impl Check<'_> {
+    fn policy(&mut self, file: &PolicyFile) -> Policy {
+        if file.version != VERSION {
+            self.report(
+                "version",
+                format!("this ramgate reads version {VERSION}, not {}", file.version),
+            );
+        }
+        if let Some(contact) = &file.contact {
+            // It ends up in an HTTP reason phrase, where a line break would end the header.
+            let printable =
+                !contact.trim().is_empty() && contact.chars().all(|letter| !letter.is_control());
+            self.require(printable && contact.len() <= CONTACT_LENGTH_MAX, "contact", || {
+                format!("a contact is one line of at most {CONTACT_LENGTH_MAX} bytes, without control characters")
+            });
+        }
+        let registries = file
+            .registries
+            .as_deref()
+            .map(|registries| self.registries(registries));
+        let hub = file
+            .docker_hub
+            .as_ref()
+            .map(|hub| self.hub(hub, "docker-hub"));
+        let origins = self.origins(file);
+        let rule = Arc::from("egress.hosts");
+        for (index, host) in file.egress.hosts.iter().enumerate() {
+            self.host(host, &WEB_PORTS, &rule, &format!("egress.hosts[{index}]"));
+        }
+        let teams = self.teams(file);
+        self.names(&file.subjects.owners, "subjects.owners");
+        Policy {
+            mode: file.mode,
+            contact: file.contact.as_deref().map(Arc::from),
+            registries,
+            hub,
+            origins,
+            mirrors: HashSet::new(),
+            local: file.local_images.clone(),
+            hosts: std::mem::take(&mut self.hosts),
+            owners: file.subjects.owners.iter().cloned().collect(),
+            require_identity: file.subjects.require_identity,
+            teams,
+        }
+    }
+
+    fn registries(&mut self, files: &[RegistryFile]) -> Registries {
+        let mut registries = Registries::default();
+        let mut seen: HashMap<(RegistryPattern, Glob), usize> = HashMap::new();
+        for (index, file) in files.iter().enumerate() {
+            let key = format!("registries[{index}]");
+            let host = match RegistryPattern::parse(&file.host) {
+                Ok(host) => host,
+                Err(error) => {
+                    self.report(
+                        &format!("{key}.host"),
+                        format!(
+                            "`{}`: {error}; `host`, `host:port` or `*.domain` is expected",
+                            file.host
+                        ),
+                    );
+                    continue;
+                }
+            };
+            let globs = self.globs(file.repositories.as_deref(), &format!("{key}.repositories"));
+            for glob in &globs {
+                if let Some(first) = seen.insert((host.clone(), glob.clone()), index) {
+                    let scope = glob.as_str();
+                    self.report(&key, format!("`{}` with `{scope}` stands in registries[{first}] already; join the two", file.host));
+                }
+            }
+            let rights = file.actions.clone().unwrap_or_else(|| vec![Right::Pull]);
+            self.require(!rights.is_empty(), &format!("{key}.actions"), || {
+                "an empty list allows nothing; leave the registry out, or the key".to_owned()
+            });
+            let name: Arc<str> = Arc::from(format!("registries[{}]", file.host));
+            for (at, redirect) in file.redirect_hosts.iter().enumerate() {
+                self.host(
+                    redirect,
+                    &[DEFAULT_PORT],
+                    &name,
+                    &format!("{key}.redirect-hosts[{at}]"),
+                );
+            }
+            self.known_hosts(&host, &name);
+            registries.insert(host, globs, &Arc::new(Rule { name, rights }));
+        }
+        registries
+    }
+
+    /// Opens the hosts that an allowed registry is known to need.
+    fn known_hosts(&mut self, host: &RegistryPattern, rule: &Arc<str>) {
+        match host {
+            RegistryPattern::Exact(registry) => {
+                known_hosts::hosts_of(registry)
+                    .for_each(|needed| self.hosts.insert_known(needed, rule));
+            }
+            RegistryPattern::Below(domain, DEFAULT_PORT) => {
+                known_hosts::hosts_below(domain)
+                    .for_each(|needed| self.hosts.insert_known(needed, rule));
+            }
+            RegistryPattern::Below(..) => {}
+        }
+    }
+
+    fn globs(&mut self, patterns: Option<&[String]>, key: &str) -> Vec<Glob> {
+        let Some(patterns) = patterns else {
+            return vec![Glob::all()];
+        };
+        self.require(!patterns.is_empty(), key, || {
+            "an empty list allows nothing; leave the key out to allow all".to_owned()
+        });
+        let mut globs = Vec::with_capacity(patterns.len());
+        for (index, pattern) in patterns.iter().enumerate() {
+            match Glob::parse(pattern) {
+                Ok(glob) => globs.push(glob),
+                Err(error) => {
+                    self.report(&format!("{key}[{index}]"), format!("`{pattern}`: {error}"))
+                }
+            }
+        }
+        globs
+    }
+
+    fn hub(&mut self, file: &DockerHubFile, key: &str) -> HubRules {
+        let mut rules = HubRules {
+            official: file.official,
+            verified_publisher: file.verified_publisher,
+            sponsored_open_source: file.sponsored_open_source,
+            community: file.community,
+            ..HubRules::default()
+        };
+        for (index, organization) in file.organizations.iter().enumerate() {
+            let key = format!("{key}.organizations[{index}]");
+            if organization == OFFICIAL_NAMESPACE {
+                self.report(&key, "`library` is Docker's own namespace; use `official`");
+            } else if organization.contains('/') || check_path(organization).is_err() {
+                self.report(&key, format!("`{organization}` is no namespace of Docker Hub: lower-case letters, digits, `.`, `_`, `-`"));
+            }
+            rules.organizations.insert(organization.clone());
+        }
+        for (index, pattern) in file.repositories.iter().enumerate() {
+            let at = format!("{key}.repositories[{index}]");
+            // Docker Hub's official images have a namespace, though users leave it out.
+            let full = if pattern.contains(['/', '*']) {
+                pattern.clone()
+            } else {
+                format!("{OFFICIAL_NAMESPACE}/{pattern}")
+            };
+            match Glob::parse(&full) {
+                Ok(glob) => rules
+                    .repositories
+                    .insert(glob, Arc::from(format!("{key}.repositories[{pattern}]"))),
+                Err(error) => self.report(&at, format!("`{pattern}`: {error}")),
+            }
+        }
+        rules
+    }
+
+    fn origins(&mut self, file: &PolicyFile) -> OriginMap {
+        let mut origins = OriginMap::built_in();
+        for (index, entry) in file.origins.iter().enumerate() {
+            let mut read = |text: &str, key: &str| {
+                let prefix: Result<(Registry, String), _> = split_prefix(text);
+                if let Err(error) = &prefix {
+                    self.report(
+                        &format!("origins[{index}].{key}"),
+                        format!("`{text}`: {error}; `host/path/` is expected"),
+                    );
+                }
+                prefix.ok()
+            };
+            let (name, origin) = (read(&entry.prefix, "prefix"), read(&entry.origin, "origin"));
+            if let (Some(name), Some(origin)) = (name, origin) {
+                self.require(name != origin, &format!("origins[{index}]"), || {
+                    "prefix and origin are the same".to_owned()
+                });
+                origins.insert(name, origin);
+            }
+        }
+        origins
+    }
+
+    fn teams(&mut self, file: &PolicyFile) -> Vec<Team> {
+        let mut teams = Vec::new();
+        for (name, team) in &file.subjects.teams {
+            let key = format!("subjects.teams.{name}");
+            self.names(&team.members, &format!("{key}.members"));
+            let Some(hub) = &team.docker_hub else {
+                continue;
+            };
+            let hub = self.hub(hub, &format!("{key}.docker-hub"));
+            teams.push(Team {
+                members: team.members.clone(),
+                hub,
+            });
+        }
+        teams
+    }
+
+    fn host(&mut self, pattern: &str, ports: &[u16], rule: &Arc<str>, key: &str) {
+        if let Err(error) = self.hosts.insert(pattern, ports, rule) {
+            self.report(
+                key,
+                format!("`{pattern}`: {error}; `host`, `host:port` or `*.domain` is expected"),
+            );
+        }
+    }
+
+    fn names(&mut self, names: &[String], key: &str) {
+        for (index, name) in names.iter().enumerate() {
+            self.require(!name.trim().is_empty(), &format!("{key}[{index}]"), || {
+                "the name is empty".to_owned()
+            });
+        }
+    }
+
+    fn require(&mut self, holds: bool, key: &str, problem: impl FnOnce() -> String) {
+        if !holds {
+            self.report(key, problem());
+        }
+    }
+
+    fn report(&mut self, key: &str, problem: impl Into<String>) {
+        self.findings.push(self.document.finding(key, problem));
+    }
+}
+
+/// The only version of the format.
+const VERSION: u64 = 1;
+
+/// Room for it in a status line of at most 8 KiB, which clients commonly take.
+const CONTACT_LENGTH_MAX: usize = 256;

@@ -1,0 +1,122 @@
+//! Registry access management: which registries, which of their repositories, and what may be done with them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::action::{Action, Right};
+use crate::host::{DEFAULT_PORT, Host, InvalidHost, Registry, split_port};
+use crate::repository::Repository;
+use crate::scope::{Glob, ScopeMap, Specificity};
+
+/// `host[:port]` or `*.domain[:port]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum RegistryPattern {
+    /// One registry.
+    Exact(Registry),
+    /// Every host below a domain, at a port.
+    Below(Host, u16),
+}
+
+/// The allow-list.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Registries {
+    exact: HashMap<Registry, ScopeMap<Arc<Rule>>>,
+    below: HashMap<(String, u16), ScopeMap<Arc<Rule>>>,
+    /// Domains in `below`, so that hosts without a wildcard over them cost one look-up a label.
+    domains: HashSet<String>,
+}
+
+/// One entry of the allow-list.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    /// For logs: `registries[ghcr.io]`.
+    pub(crate) name: Arc<str>,
+    pub(crate) rights: Vec<Right>,
+}
+
+/// What the allow-list says of a repository.
+#[derive(Clone, Debug)]
+pub(crate) enum Listing<'a> {
+    /// The registry is not on it.
+    NoRegistry,
+    /// The registry is, the repository is not.
+    NoRepository,
+    /// The closest rule, and whether it gives the right.
+    Listed(&'a Arc<Rule>, bool),
+}
+
+// === impl RegistryPattern ===
+
+impl RegistryPattern {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidHost> {
+        match text.strip_prefix("*.") {
+            Some(domain) => {
+                let (domain, port) = split_port(domain)?;
+                Ok(Self::Below(domain.parse()?, port.unwrap_or(DEFAULT_PORT)))
+            }
+            None => text.parse().map(Self::Exact),
+        }
+    }
+}
+
+// === impl Registries ===
+
+impl Registries {
+    pub(crate) fn insert(&mut self, host: RegistryPattern, globs: Vec<Glob>, rule: &Arc<Rule>) {
+        let scopes = match host {
+            RegistryPattern::Exact(registry) => self.exact.entry(registry).or_default(),
+            RegistryPattern::Below(domain, port) => {
+                let domain = domain.as_str();
+                self.domains.insert(domain.to_owned());
+                self.below.entry((domain.to_owned(), port)).or_default()
+            }
+        };
+        for glob in globs {
+            scopes.insert(glob, Arc::clone(rule));
+        }
+    }
+
+    /// The closest scope wins: host first, then repository; where two are equally close, the one that denies.
+    pub(crate) fn listing(&self, repository: &Repository, action: Action) -> Listing<'_> {
+        let right = action.right();
+        let mut known = false;
+        let mut closest: Option<((usize, Specificity, bool), &Arc<Rule>)> = None;
+        for (host_closeness, scopes) in self.scopes(repository.registry()) {
+            known = true;
+            // The map is asked for the path's rules only; which of them is closest is decided here.
+            for (closeness, rule) in scopes.covering(repository.path()) {
+                let key = (host_closeness, closeness, !rule.rights.contains(&right));
+                if closest.is_none_or(|(best, _)| key > best) {
+                    closest = Some((key, rule));
+                }
+            }
+        }
+        match closest {
+            Some(((_, _, denies), rule)) => Listing::Listed(rule, !denies),
+            None if known => Listing::NoRepository,
+            None => Listing::NoRegistry,
+        }
+    }
+
+    /// A rule that names the registry, whatever the repository.
+    pub(crate) fn lists(&self, registry: &Registry) -> bool {
+        self.scopes(registry).next().is_some()
+    }
+
+    fn scopes<'a, 'r>(
+        &'a self,
+        registry: &'r Registry,
+    ) -> impl Iterator<Item = (usize, &'a ScopeMap<Arc<Rule>>)> + use<'a, 'r> {
+        let exact = self.exact.get(registry).map(|scopes| (usize::MAX, scopes));
+        let below = registry
+            .host()
+            .parents()
+            .filter(|domain| self.domains.contains(*domain))
+            .filter_map(|domain| {
+                self.below
+                    .get(&(domain.to_owned(), registry.port()))
+                    .map(|scopes| (domain.len(), scopes))
+            });
+        exact.into_iter().chain(below)
+    }
+}

@@ -1,0 +1,329 @@
+//! Scopes of repositories: what a glob of the policy covers, and which of many covers a path most closely.
+//!
+//! | pattern | covers |
+//! |---|---|
+//! | `grafana/grafana` | that repository |
+//! | `bitnami/*` | every repository one component below `bitnami` |
+//! | `acme/**` | every repository below `acme`, at any depth |
+//! | `team-*/app` | `*` within a component stands for any characters but a slash |
+//!
+//! A scope ends at a path component: `acme/**` does not cover `acme-evil/tool`. Look-up is flat in the number of patterns
+//! of the first three forms; those of the last form are tried one by one.
+
+use std::collections::HashMap;
+
+use thiserror::Error;
+
+/// A checked pattern.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Glob {
+    text: String,
+    form: Form,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Form {
+    /// Everything.
+    All,
+    /// One repository.
+    Exact,
+    /// `prefix/*`.
+    Children(String),
+    /// `prefix/**`.
+    Subtree(String),
+    /// Anything else.
+    Other,
+}
+
+/// How closely a pattern covers a path; greater is closer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Specificity {
+    exact: bool,
+    /// Characters before the first wildcard.
+    literal: usize,
+    /// One component rather than any depth.
+    bounded: bool,
+}
+
+/// Why a text is no pattern.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum InvalidGlob {
+    /// There is nothing.
+    #[error("the pattern is empty")]
+    Empty,
+    /// A slash at an end, or two in a row.
+    #[error("a pattern has no empty component: no slash at either end, no `//`")]
+    EmptyComponent,
+    /// A character that no repository has.
+    #[error("`{0}` stands in no repository path, so this pattern would never match")]
+    Character(char),
+    /// `**` beside other characters, or not last.
+    #[error("`**` stands alone as the last component, as in `acme/**`")]
+    DoubleStar,
+}
+
+/// Values under patterns, found by path.
+#[derive(Clone, Debug)]
+pub(crate) struct ScopeMap<T> {
+    all: Vec<T>,
+    exact: HashMap<String, Vec<T>>,
+    children: HashMap<String, Vec<T>>,
+    subtree: HashMap<String, Vec<T>>,
+    other: Vec<(Glob, T)>,
+}
+
+// === impl Glob ===
+
+impl Glob {
+    /// Covers every path.
+    pub(crate) fn all() -> Self {
+        Self {
+            text: "**".to_owned(),
+            form: Form::All,
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidGlob> {
+        if text.is_empty() {
+            return Err(InvalidGlob::Empty);
+        }
+        let legal = |letter: char| {
+            letter.is_ascii_lowercase() || letter.is_ascii_digit() || "._-*/".contains(letter)
+        };
+        if let Some(bad) = text.chars().find(|letter| !legal(*letter)) {
+            return Err(InvalidGlob::Character(bad));
+        }
+        if text.split('/').any(str::is_empty) {
+            return Err(InvalidGlob::EmptyComponent);
+        }
+        let (before_last, last) = text.rsplit_once('/').unwrap_or(("", text));
+        if before_last.contains("**") || (last.contains("**") && last != "**") {
+            return Err(InvalidGlob::DoubleStar);
+        }
+        let form = match (before_last.contains('*'), last) {
+            (false, "**") if before_last.is_empty() => Form::All,
+            (false, "**") => Form::Subtree(before_last.to_owned()),
+            (false, "*") if !before_last.is_empty() => Form::Children(before_last.to_owned()),
+            (false, _) if !last.contains('*') => Form::Exact,
+            _ => Form::Other,
+        };
+        Ok(Self {
+            text: text.to_owned(),
+            form,
+        })
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    fn specificity(&self) -> Specificity {
+        Specificity {
+            exact: self.form == Form::Exact,
+            literal: self.text.find('*').unwrap_or(self.text.len()),
+            bounded: !self.text.ends_with("**"),
+        }
+    }
+
+    /// Whether the pattern, of any form, covers `path`.
+    fn covers(&self, path: &str) -> bool {
+        let mut components = path.split('/');
+        for pattern in self.text.split('/') {
+            if pattern == "**" {
+                return components.next().is_some();
+            }
+            if !components
+                .next()
+                .is_some_and(|component| covers_component(pattern, component))
+            {
+                return false;
+            }
+        }
+        components.next().is_none()
+    }
+}
+
+/// `*` stands for any characters. Greedy with one point of return, so linear for what is met here and never exponential.
+pub(crate) fn covers_component(pattern: &str, component: &str) -> bool {
+    let mut pieces = pattern.split('*');
+    let Some(mut rest) = pieces
+        .next()
+        .and_then(|first| component.strip_prefix(first))
+    else {
+        return false;
+    };
+    let mut pieces = pieces.peekable();
+    if pieces.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(piece) = pieces.next() {
+        if pieces.peek().is_none() {
+            return rest.ends_with(piece);
+        }
+        match rest.split_once(piece) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    false
+}
+
+// === impl ScopeMap ===
+
+impl<T> Default for ScopeMap<T> {
+    fn default() -> Self {
+        Self {
+            all: Vec::new(),
+            exact: HashMap::new(),
+            children: HashMap::new(),
+            subtree: HashMap::new(),
+            other: Vec::new(),
+        }
+    }
+}
+
+impl<T> ScopeMap<T> {
+    pub(crate) fn insert(&mut self, glob: Glob, value: T) {
+        match &glob.form {
+            Form::All => self.all.push(value),
+            Form::Exact => self.exact.entry(glob.text).or_default().push(value),
+            Form::Children(prefix) => self.children.entry(prefix.clone()).or_default().push(value),
+            Form::Subtree(prefix) => self.subtree.entry(prefix.clone()).or_default().push(value),
+            Form::Other => self.other.push((glob, value)),
+        }
+    }
+
+    /// Every value whose pattern covers `path`, each with how closely.
+    pub(crate) fn covering<'a, 'p>(
+        &'a self,
+        path: &'p str,
+    ) -> impl Iterator<Item = (Specificity, &'a T)> + use<'a, 'p, T> {
+        let literal = |exact, literal, bounded| Specificity {
+            exact,
+            literal,
+            bounded,
+        };
+        let exact = self.exact.get(path).into_iter().flatten();
+        let parent = path.rsplit_once('/').map(|(parent, _)| parent);
+        let children = parent
+            .and_then(|parent| self.children.get(parent))
+            .into_iter()
+            .flatten();
+        let ancestors = path
+            .match_indices('/')
+            .filter_map(|(slash, _)| path.get(..slash));
+        let subtrees = ancestors.flat_map(move |prefix| {
+            let closeness = literal(false, prefix.len() + 1, false);
+            self.subtree
+                .get(prefix)
+                .into_iter()
+                .flatten()
+                .map(move |value| (closeness, value))
+        });
+        let others = self.other.iter().filter(move |(glob, _)| glob.covers(path));
+        exact
+            .map(move |value| (literal(true, path.len(), true), value))
+            .chain(
+                children.map(move |value| {
+                    (literal(false, parent.map_or(0, str::len) + 1, true), value)
+                }),
+            )
+            .chain(subtrees)
+            .chain(others.map(|(glob, value)| (glob.specificity(), value)))
+            .chain(
+                self.all
+                    .iter()
+                    .map(move |value| (literal(false, 0, false), value)),
+            )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pattern: &str, path: &str, expected: bool) {
+        let glob = Glob::parse(pattern).unwrap();
+        assert_eq!(
+            glob.covers(path),
+            expected,
+            "{pattern} over {path}, tried directly"
+        );
+        let mut map = ScopeMap::default();
+        map.insert(glob, ());
+        assert_eq!(
+            map.covering(path).next().is_some(),
+            expected,
+            "{pattern} over {path}, looked up"
+        );
+    }
+
+    #[test]
+    fn a_scope_ends_at_a_path_component() {
+        check("acme/**", "acme/app", true);
+        check("acme/**", "acme/team/app", true);
+        check("acme/**", "acme", false);
+        check("acme/**", "acme-evil/tool", false);
+        check("acme/**", "evil/acme/app", false);
+        check("acme/*", "acme/app", true);
+        check("acme/*", "acme/team/app", false);
+        check("acme/*", "acme-evil/tool", false);
+        check("acme/app", "acme/app", true);
+        check("acme/app", "acme/app2", false);
+        check("acme/app", "acme/app/sub", false);
+        check("**", "a", true);
+        check("**", "a/b/c", true);
+        check("*", "a", true);
+        check("*", "a/b", false);
+        check("team-*/app", "team-a/app", true);
+        check("team-*/app", "team-a/b/app", false);
+        check("team-*/**", "team-a/b/app", true);
+        check("*/app", "x/app", true);
+        check("acme/a*b*c", "acme/a-b-c", true);
+        check("acme/a*b*c", "acme/abc", true);
+        check("acme/a*b*c", "acme/acb", false);
+        check("acme/ab*ba", "acme/aba", false);
+        check("acme/*-*", "acme/a-b", true);
+        check("a*/b*", "ax/by", true);
+    }
+
+    #[test]
+    fn patterns_that_could_never_match_are_refused() {
+        assert_eq!(Glob::parse(""), Err(InvalidGlob::Empty));
+        assert_eq!(Glob::parse("/acme"), Err(InvalidGlob::EmptyComponent));
+        assert_eq!(Glob::parse("acme/"), Err(InvalidGlob::EmptyComponent));
+        assert_eq!(Glob::parse("acme//app"), Err(InvalidGlob::EmptyComponent));
+        assert_eq!(Glob::parse("Acme/app"), Err(InvalidGlob::Character('A')));
+        assert_eq!(Glob::parse("acme/app:1"), Err(InvalidGlob::Character(':')));
+        assert_eq!(Glob::parse("acme/**/app"), Err(InvalidGlob::DoubleStar));
+        assert_eq!(Glob::parse("acme/a**"), Err(InvalidGlob::DoubleStar));
+        assert_eq!(Glob::parse("acme/***"), Err(InvalidGlob::DoubleStar));
+    }
+
+    #[test]
+    fn the_longest_scope_is_the_closest() {
+        let mut map = ScopeMap::default();
+        for pattern in [
+            "**",
+            "acme/**",
+            "acme/*",
+            "acme/a*",
+            "acme/app",
+            "acme/app/**",
+        ] {
+            map.insert(Glob::parse(pattern).unwrap(), pattern);
+        }
+        let closest = |path: &str| {
+            map.covering(path)
+                .max_by_key(|(closeness, _)| *closeness)
+                .map(|(_, value)| *value)
+        };
+        assert_eq!(closest("acme/app"), Some("acme/app"));
+        assert_eq!(closest("acme/api"), Some("acme/a*"));
+        assert_eq!(closest("acme/tool"), Some("acme/*"));
+        assert_eq!(closest("acme/tool/x"), Some("acme/**"));
+        assert_eq!(closest("acme/app/x"), Some("acme/app/**"));
+        assert_eq!(closest("other"), Some("**"));
+    }
+}
