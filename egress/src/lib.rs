@@ -1,1 +1,38 @@
-//! the network gate: forward proxy.
+//! The network gate: the forward proxy that the daemon is pointed at.
+//!
+//! Everything that dockerd and its BuildKit fetch by themselves comes by here: registries, the hosts they redirect to,
+//! `ADD https://…`, git and remote contexts. The gate sees host and port and judges them by the policy; repositories are
+//! the mirror's and the plugin's to judge. It is what makes a refusal of theirs final, since the daemon has no other way
+//! to the network.
+//!
+//! One request goes through these steps, a file each.
+//!
+//! 1. `target`: the request is read. What could be read two ways is not read at all.
+//! 2. [`Egress`]: the policy is asked. An allowance is a permit, and the next step cannot be called without one.
+//! 3. `destination`: the permitted host is resolved, once, here. Addresses of this machine and its link are refused, so
+//!    that no name in someone's DNS leads to them.
+//! 4. `connect`: a connection to one of those addresses, and no others.
+//! 5. `tunnel` or `forward`: bytes for `CONNECT`, one request for `http://`.
+//!
+//! `answer` makes every answer of the gate's own. Its words are the reason phrase too, because that is what
+//! `docker pull` prints: `Error response from daemon: Get "https://ghcr.io/v2/": Access to ghcr.io has been restricted …`.
+
+mod activity;
+mod address;
+mod answer;
+mod audit;
+mod config;
+mod connect;
+mod destination;
+mod forward;
+mod gate;
+mod headers;
+mod server;
+mod target;
+mod tasks;
+mod tunnel;
+mod upstream;
+
+pub use config::Config;
+pub use gate::Egress;
+pub use server::serve;

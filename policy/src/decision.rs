@@ -41,6 +41,7 @@ pub struct TunnelPermit {
     host: Host,
     port: u16,
     grant: Grant,
+    listed: bool,
 }
 
 /// May an image come to be without a pull?
@@ -104,8 +105,20 @@ impl Permit {
 // === impl TunnelPermit ===
 
 impl TunnelPermit {
-    pub(crate) const fn new(host: Host, port: u16, grant: Grant) -> Self {
-        Self { host, port, grant }
+    pub(crate) const fn new(host: Host, port: u16, grant: Grant, listed: bool) -> Self {
+        Self {
+            host,
+            port,
+            grant,
+            listed,
+        }
+    }
+
+    /// Whether the policy lists the host, rather than having no list or not enforcing it. Only a listed host may lie at an
+    /// address that is not public.
+    #[must_use]
+    pub const fn is_listed(&self) -> bool {
+        self.listed
     }
 
     /// The host that was allowed.

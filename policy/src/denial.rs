@@ -15,8 +15,9 @@ use crate::repository::Repository;
 /// A refusal. Its [`Display`](fmt::Display) is the text that users read: one line, fit for a reason phrase.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
-    reason: Reason,
-    derived_from: Option<Repository>,
+    /// Boxed, so that a decision is small whichever way it goes.
+    reason: Box<Reason>,
+    derived_from: Option<Box<Repository>>,
     contact: Option<Arc<str>>,
 }
 
@@ -48,9 +49,9 @@ pub enum Reason {
 // === impl Denial ===
 
 impl Denial {
-    pub(crate) const fn new(reason: Reason, contact: Option<Arc<str>>) -> Self {
+    pub(crate) fn new(reason: Reason, contact: Option<Arc<str>>) -> Self {
         Self {
-            reason,
+            reason: Box::new(reason),
             derived_from: None,
             contact,
         }
@@ -59,14 +60,14 @@ impl Denial {
     /// Notes under which name the caller asked for content that the reason names by its origin.
     pub(crate) fn of_origin(self, named: Repository) -> Self {
         Self {
-            derived_from: Some(named),
+            derived_from: Some(Box::new(named)),
             ..self
         }
     }
 
     /// Why.
     #[must_use]
-    pub const fn reason(&self) -> &Reason {
+    pub fn reason(&self) -> &Reason {
         &self.reason
     }
 
@@ -196,7 +197,13 @@ impl fmt::Display for Reason {
             }
             Self::LocalImageNotAllowed(kind) => write!(formatter, "image access denied: {kind} has been restricted by your administrators"),
             Self::GatesNotInForce(kind) => write!(formatter, "image access denied: {kind} is not allowed on this daemon"),
-            Self::HostNotAllowed(registry, _) => restricted(formatter, registry, "registry", "registries"),
+            // A web port says nothing that the host does not.
+            Self::HostNotAllowed(registry, 80 | 443) => {
+                restricted(formatter, registry.host(), "registry", "registries")
+            }
+            Self::HostNotAllowed(registry, _) => {
+                restricted(formatter, registry, "registry", "registries")
+            }
             Self::DockerHubOnlyByMirror(_) => formatter
                 .write_str("Access to docker.io has been restricted by your administrators: the daemon may not reach it directly"),
         }

@@ -37,6 +37,9 @@ pub struct Finding {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Findings(Vec<Finding>);
 
+/// Where the lines of a text end: a policy of a hundred thousand rules has a million places to look up.
+struct Lines(Vec<usize>);
+
 // === impl Document ===
 
 impl<T: DeserializeOwned + JsonSchema> Document<T> {
@@ -45,14 +48,11 @@ impl<T: DeserializeOwned + JsonSchema> Document<T> {
     /// # Errors
     /// Every mistake, at once.
     pub fn read(text: &str) -> Result<Self, Findings> {
+        let lines = Lines::new(text);
         let parsed =
             jsonc_parser::parse_to_ast(text, &jsonc_parser::CollectOptions::default(), &STRICT)
                 .map_err(|error| {
-                    Findings::one(
-                        line_of(text, error.range().start),
-                        "",
-                        error.kind().to_string(),
-                    )
+                    Findings::one(lines.of(error.range().start), "", error.kind().to_string())
                 })?;
         let Some(root) = parsed.value else {
             return Err(Findings::one(
@@ -63,12 +63,12 @@ impl<T: DeserializeOwned + JsonSchema> Document<T> {
         };
         let schema = schemars::schema_for!(T);
         let mut walk = Walk {
-            text,
+            lines,
             schema: schema.as_value(),
             findings: Vec::new(),
             places: Vec::new(),
         };
-        walk.value(&root, schema.as_value(), String::new());
+        walk.value(&root, schema.as_value(), "");
         let Walk {
             findings, places, ..
         } = walk;
@@ -95,6 +95,19 @@ impl<T> Document<T> {
             key: key.to_owned(),
             problem: problem.into(),
         }
+    }
+}
+
+// === impl Lines ===
+
+impl Lines {
+    fn new(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(end, _)| end).collect())
+    }
+
+    /// The line of a byte, from 1.
+    fn of(&self, offset: usize) -> usize {
+        1 + self.0.partition_point(|end| *end < offset)
     }
 }
 
@@ -155,9 +168,15 @@ impl fmt::Display for Findings {
 
 impl std::error::Error for Findings {}
 
+impl From<Finding> for Findings {
+    fn from(finding: Finding) -> Self {
+        Self(vec![finding])
+    }
+}
+
 /// A walk over the text along the schema.
 struct Walk<'a> {
-    text: &'a str,
+    lines: Lines,
     schema: &'a Schema,
     findings: Vec<Finding>,
     places: Vec<(String, usize)>,
@@ -166,29 +185,29 @@ struct Walk<'a> {
 // === impl Walk ===
 
 impl<'a> Walk<'a> {
-    fn value(&mut self, value: &ast::Value<'_>, schema: &'a Schema, key: String) {
+    fn value(&mut self, value: &ast::Value<'_>, schema: &'a Schema, key: &str) {
         let schema = self.resolve(schema);
         self.places
-            .push((key.clone(), line_of(self.text, value.start())));
+            .push((key.to_owned(), self.lines.of(value.start())));
         let expected = type_of(schema);
         match (value, expected) {
-            (ast::Value::Object(object), Some("object")) => self.object(object, schema, &key),
+            (ast::Value::Object(object), Some("object")) => self.object(object, schema, key),
             (ast::Value::Array(array), Some("array")) => {
                 if let Some(items) = schema.get("items") {
                     for (index, element) in array.elements.iter().enumerate() {
-                        self.value(element, items, format!("{key}[{index}]"));
+                        self.value(element, items, &format!("{key}[{index}]"));
                     }
                 }
             }
             (ast::Value::StringLit(text), Some("string")) => {
-                self.word(value, &text.value, schema, &key)
+                self.word(value, &text.value, schema, key)
             }
             (ast::Value::BooleanLit(_), Some("boolean")) => {}
             (ast::Value::NumberLit(number), Some("integer")) => {
                 if number.value.parse::<u64>().is_err() {
                     self.report(
                         value,
-                        &key,
+                        key,
                         format!("`{}` is not a whole number", number.value),
                     );
                 }
@@ -196,11 +215,11 @@ impl<'a> Walk<'a> {
             (_, Some(expected)) => {
                 self.report(
                     value,
-                    &key,
+                    key,
                     format!("{} is expected, not {}", article(expected), kind(value)),
                 );
             }
-            (_, None) => self.report(value, &key, "this key's form is unknown".to_owned()),
+            (_, None) => self.report(value, key, "this key's form is unknown".to_owned()),
         }
     }
 
@@ -226,7 +245,7 @@ impl<'a> Walk<'a> {
             }
             match (properties.and_then(|known| known.get(name)), any) {
                 (Some(schema), _) | (None, Some(schema)) => {
-                    self.value(&property.value, schema, path)
+                    self.value(&property.value, schema, &path)
                 }
                 (None, None) => {
                     let known: Vec<&str> = properties
@@ -283,7 +302,7 @@ impl<'a> Walk<'a> {
 
     fn report(&mut self, place: &impl Ranged, key: &str, problem: String) {
         self.findings.push(Finding {
-            line: line_of(self.text, place.start()),
+            line: self.lines.of(place.start()),
             key: key.to_owned(),
             problem,
         });
@@ -337,14 +356,6 @@ const fn kind(value: &ast::Value<'_>) -> &'static str {
         ast::Value::Array(_) => "an array",
         ast::Value::NullKeyword(_) => "null; leave the key out instead",
     }
-}
-
-fn line_of(text: &str, offset: usize) -> usize {
-    1 + text
-        .bytes()
-        .take(offset)
-        .filter(|byte| *byte == b'\n')
-        .count()
 }
 
 /// RFC 8259 and nothing more.

@@ -111,10 +111,12 @@ impl Policy {
 
     /// Decides whether a connection may be opened to `host` at `port`.
     pub fn evaluate_tunnel(&self, host: &Host, port: u16, steering: &Steering) -> TunnelDecision {
-        let permit = |grant| TunnelDecision::Allow(TunnelPermit::new(host.clone(), port, grant));
+        let permit = |grant, listed| {
+            TunnelDecision::Allow(TunnelPermit::new(host.clone(), port, grant, listed))
+        };
         match self.judge_tunnel(host, port, steering) {
-            Ok(rule) => permit(Grant::new(rule)),
-            Err(denial) if self.is_audit() => permit(Grant::suppressing(denial)),
+            Ok((rule, listed)) => permit(Grant::new(rule), listed),
+            Err(denial) if self.is_audit() => permit(Grant::suppressing(denial), false),
             Err(denial) => TunnelDecision::Deny(denial),
         }
     }
@@ -190,7 +192,7 @@ impl Policy {
         action: Action,
         teams: &[&HubRules],
     ) -> Result<RuleName, Reason> {
-        let mut rule = RuleName::Fixed("registries is absent");
+        let mut rule = RuleName::Fixed(NO_LIST);
         if let Some(registries) = &self.registries {
             rule = match registries.listing(repository, action) {
                 Listing::NoRegistry => return Err(Reason::RegistryNotAllowed(repository.clone())),
@@ -217,34 +219,40 @@ impl Policy {
         Ok(rule)
     }
 
+    /// The rule that opens the way, and whether it lists the host.
     fn judge_tunnel(
         &self,
         host: &Host,
         port: u16,
         steering: &Steering,
-    ) -> Result<RuleName, Denial> {
+    ) -> Result<(RuleName, bool), Denial> {
         let registry = Registry::new(host.clone(), port);
-        let not_allowed = || self.deny(Reason::HostNotAllowed(registry.clone(), port));
         let lists = |registry: &Registry| {
             self.registries
                 .as_ref()
-                .is_none_or(|registries| registries.lists(registry))
+                .is_some_and(|registries| registries.lists(registry))
         };
+        let open = self.registries.is_none();
         if known_hosts::is_docker_hub_host(host) {
             // One answer for all of Docker Hub's hosts: who lists a data host by itself opens nothing.
-            if !lists(&Registry::docker_hub()) {
-                return Err(self.deny(Reason::HostNotAllowed(Registry::docker_hub(), port)));
+            let hub = Registry::docker_hub();
+            if !open && !lists(&hub) {
+                return Err(self.deny(Reason::HostNotAllowed(hub, port)));
             }
             // Through a tunnel no repository is seen, so categories could not be held.
             if steering.docker_hub_by_mirror || self.hub.is_some() || !self.teams.is_empty() {
                 return Err(self.deny(Reason::DockerHubOnlyByMirror(host.clone())));
             }
-            return Ok(RuleName::Fixed("registries[docker.io]"));
+            return Ok((RuleName::Fixed("registries[docker.io]"), !open));
         }
         if lists(&registry) {
-            return Ok(RuleName::Fixed("registries"));
+            return Ok((RuleName::Fixed("registries"), true));
         }
-        self.hosts.rule(host, port).ok_or_else(not_allowed)
+        match self.hosts.rule(host, port) {
+            Some(rule) => Ok((rule, true)),
+            None if open => Ok((RuleName::Fixed(NO_LIST), false)),
+            None => Err(self.deny(Reason::HostNotAllowed(registry, port))),
+        }
     }
 
     fn teams_of(&self, subject: &Subject) -> Vec<&HubRules> {
@@ -282,3 +290,6 @@ impl LocalImagesFile {
         }
     }
 }
+
+/// The rule's name where there is no allow-list.
+const NO_LIST: &str = "registries is absent";

@@ -2,8 +2,17 @@
 //!
 //! A reference is `[host[:port]/]path[:tag][@digest]`. The *familiar* form leaves out `docker.io/` and `library/`; the
 //! *canonical* form has them. Source: distribution/reference `normalize.go` and `regexp.go`, the only parser in dockerd.
-//! What differs here: nothing is accepted that dockerd refuses, and the judged spelling of the registry is
-//! [`Repository`](crate::Repository), never the text.
+//!
+//! What is accepted here, dockerd reads in the same way; nothing is accepted that it refuses. Three kinds of names are
+//! refused here although some dockerd takes them, because not every part or version of it reads them alike:
+//!
+//! - names over 255 bytes, registry included: since 27.0 (distribution/reference 0.6) only the path is counted;
+//! - names whose first part looks like a host and has an underscore, `my_host.example/app`: the parser finds no registry
+//!   in them, the containerd image store dials that part, the older store dials nothing;
+//! - hosts with a port over 65535 or brackets without an address, which [`Reference::repository`] refuses.
+//!
+//! Hosts with capitals and without dot or port (`Registry/app`) and hosts in brackets are refused before 25.0, and read as
+//! here since. The judged spelling of the registry is [`Repository`](crate::Repository), never the text.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +21,7 @@ use thiserror::Error;
 
 use crate::digest::{Digest, InvalidDigest};
 use crate::host::{DOCKER_HUB, InvalidHost, Registry};
-use crate::repository::{OFFICIAL_NAMESPACE, Repository};
+use crate::repository::Repository;
 
 /// A named reference in canonical form, the host spelled as it was given.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -28,9 +37,9 @@ pub struct Reference {
 pub enum ImageName {
     /// A reference that can mean nothing else.
     Reference(Reference),
-    /// A full image ID, `sha256:` and 64 hexadecimal digits, with or without the prefix.
+    /// A whole digest, or 64 hexadecimal digits, which stand for one of SHA-256: the image by its ID and nothing else.
     Id(Digest),
-    /// Hexadecimal digits: dockerd takes it for a name first and for the start of an image ID next.
+    /// Up to 63 hexadecimal digits, bare or after `sha256:`: to dockerd a name first and the start of an image ID next.
     Ambiguous(String),
 }
 
@@ -49,7 +58,7 @@ pub enum InvalidReference {
     /// It does not follow the grammar.
     #[error("invalid reference format")]
     Format,
-    /// The name is over 255 characters.
+    /// The name, registry and path, is over 255 characters.
     #[error("the repository name is longer than 255 characters")]
     Length,
     /// The digest is not one.
@@ -95,18 +104,26 @@ impl Reference {
         self.digest.as_ref()
     }
 
-    /// The short form, as the docker command line shows it.
+    /// The short form, as the docker command line shows it, where it is read back as this reference; the canonical form
+    /// where it is not: `docker.io/example.com/app` is not the `example.com/app` that docker shows.
     #[must_use]
     pub fn familiar(&self) -> String {
-        let name = if self.domain == DOCKER_HUB {
-            match self.path.strip_prefix(OFFICIAL_PREFIX) {
-                Some(rest) if !rest.contains('/') => rest.to_owned(),
-                _ => self.path.clone(),
-            }
-        } else {
-            format!("{}/{}", self.domain, self.path)
-        };
-        self.with_suffix(name)
+        let familiar = self.with_suffix(self.familiar_name());
+        match familiar.parse::<Self>() {
+            Ok(read) if read == *self => familiar,
+            Ok(_) | Err(_) => self.to_string(),
+        }
+    }
+
+    /// dockerd's `familiarizeName`.
+    fn familiar_name(&self) -> String {
+        if self.domain != DOCKER_HUB {
+            return format!("{}/{}", self.domain, self.path);
+        }
+        match self.path.strip_prefix(OFFICIAL_PREFIX) {
+            Some(rest) if !rest.contains('/') => rest.to_owned(),
+            Some(_) | None => self.path.clone(),
+        }
     }
 
     fn with_suffix(&self, mut name: String) -> String {
@@ -130,17 +147,17 @@ impl FromStr for Reference {
         if text.is_empty() {
             return Err(InvalidReference::Empty);
         }
-        if is_hexadecimal(text) && text.len() == 64 {
+        if is_hexadecimal(text) && text.len() == IMAGE_ID_LENGTH {
             return Err(InvalidReference::ImageId);
         }
         let (domain, remainder) = split_domain(text);
         // The rest after a colon may be a tag, which may have capitals.
         let before_tag = remainder.split(':').next().unwrap_or_default();
-        if before_tag.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        if before_tag.chars().any(has_lower_case) {
             return Err(InvalidReference::Uppercase);
         }
         let (name_and_tag, digest) = match remainder.split_once('@') {
-            Some((name, digest)) => (name, Some(digest.parse::<Digest>()?)),
+            Some((name, digest)) => (name, Some(digest)),
             None => (remainder.as_str(), None),
         };
         let (path, tag) = match name_and_tag.split_once(':') {
@@ -149,12 +166,23 @@ impl FromStr for Reference {
             None => (name_and_tag, None),
         };
         check_path(path)?;
+        // Go takes a first part that is no host for a part of the path, if it has the form of one, and leaves the
+        // registry empty. The one such form is an underscore beside a dot. Who dials what then depends on the image store.
         if !is_domain(domain) {
-            return Err(InvalidReference::Format);
+            let has_capitals = domain.bytes().any(|byte| byte.is_ascii_uppercase());
+            return Err(
+                if has_capitals && is_path_component(&domain.to_ascii_lowercase()) {
+                    InvalidReference::Uppercase
+                } else {
+                    InvalidReference::Format
+                },
+            );
         }
+        // The strict reading of the limit, which holds in every version.
         if domain.len() + 1 + path.len() > NAME_LENGTH_MAX {
             return Err(InvalidReference::Length);
         }
+        let digest = digest.map(str::parse::<Digest>).transpose()?;
         Ok(Self {
             domain: domain.to_owned(),
             path: path.to_owned(),
@@ -175,16 +203,20 @@ impl fmt::Display for Reference {
 impl FromStr for ImageName {
     type Err = InvalidReference;
 
-    /// dockerd's reading of an image in `containers/create`: full ID, then name, then the start of an ID.
+    /// dockerd's reading of an image in `containers/create` (`ParseAnyReference`, then the search of the image store):
+    /// 64 digits or a whole digest, then a name, then the start of an ID.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bare = text.strip_prefix("sha256:").unwrap_or(text);
-        if is_hexadecimal(bare) && !bare.is_empty() && bare.len() <= 64 {
-            return match format!("sha256:{bare}").parse::<Digest>() {
-                Ok(id) => Ok(Self::Id(id)),
-                Err(_) => Ok(Self::Ambiguous(text.to_owned())),
-            };
+        if let Ok(id) = text.parse::<Digest>() {
+            return Ok(Self::Id(id));
         }
-        text.parse().map(Self::Reference)
+        let bare = text.strip_prefix("sha256:").unwrap_or(text);
+        if bare.is_empty() || bare.len() > IMAGE_ID_LENGTH || !is_hexadecimal(bare) {
+            return text.parse().map(Self::Reference);
+        }
+        match format!("sha256:{bare}").parse::<Digest>() {
+            Ok(id) => Ok(Self::Id(id)),
+            Err(_) => Ok(Self::Ambiguous(text.to_owned())),
+        }
     }
 }
 
@@ -193,14 +225,13 @@ impl FromStr for ImageName {
 /// # Errors
 /// [`InvalidReference`] when it does not.
 pub fn check_path(path: &str) -> Result<(), InvalidReference> {
+    if !path.split('/').all(is_path_component) {
+        return Err(InvalidReference::Format);
+    }
     if path.len() > NAME_LENGTH_MAX {
         return Err(InvalidReference::Length);
     }
-    if path.split('/').all(is_path_component) {
-        Ok(())
-    } else {
-        Err(InvalidReference::Format)
-    }
+    Ok(())
 }
 
 /// dockerd's `splitDockerDomain`: what stands before the first slash is a host if it looks like one.
@@ -218,9 +249,12 @@ fn split_domain(text: &str) -> (&str, String) {
 
 fn looks_like_host(first: &str) -> bool {
     // Capitals are never part of a path, so Go takes the word for a host.
-    first == "localhost"
-        || first.contains(['.', ':'])
-        || first.chars().any(|letter| letter.is_uppercase())
+    first == "localhost" || first.contains(['.', ':']) || first.chars().any(has_lower_case)
+}
+
+/// Whether Go's `strings.ToLower` changes the letter; Unicode's capitals are more and fewer than those.
+fn has_lower_case(letter: char) -> bool {
+    !letter.to_lowercase().eq([letter])
 }
 
 /// `domain-name | [IPv6]`, with an optional port of any number of digits.
@@ -293,7 +327,9 @@ fn is_hexadecimal(text: &str) -> bool {
 }
 
 const OFFICIAL_PREFIX: &str = "library/";
-/// distribution/reference `reference.go`, `NameTotalLengthMax`.
+/// SHA-256 in hexadecimal digits.
+const IMAGE_ID_LENGTH: usize = 64;
+/// distribution/reference `reference.go`, `NameTotalLengthMax`, since 0.6 `RepositoryNameTotalLengthMax`.
 const NAME_LENGTH_MAX: usize = 255;
 /// distribution/reference `regexp.go`, tag: one character and 127 more.
 const TAG_LENGTH_MAX: usize = 128;

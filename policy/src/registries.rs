@@ -45,6 +45,9 @@ pub(crate) enum Listing<'a> {
     Listed(&'a Arc<Rule>, bool),
 }
 
+/// How closely a rule covers a repository: by host, by repository, and last whether it denies.
+type Closeness = (usize, Specificity, bool);
+
 // === impl RegistryPattern ===
 
 impl RegistryPattern {
@@ -80,7 +83,7 @@ impl Registries {
     pub(crate) fn listing(&self, repository: &Repository, action: Action) -> Listing<'_> {
         let right = action.right();
         let mut known = false;
-        let mut closest: Option<((usize, Specificity, bool), &Arc<Rule>)> = None;
+        let mut closest: Option<(Closeness, &Arc<Rule>)> = None;
         for (host_closeness, scopes) in self.scopes(repository.registry()) {
             known = true;
             // The map is asked for the path's rules only; which of them is closest is decided here.

@@ -1,0 +1,30 @@
+# One-liners. What needs code is a test or a script that says so.
+CACHE := $(or $(RAMGATE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ramgate)
+TOOLS := $(CACHE)/tools
+DENY  := $(TOOLS)/bin/cargo-deny
+ROOT  := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=HOME,PATH,RAMGATE_CACHE,XDG_CACHE_HOME,CARGO_TARGET_DIR)
+export RAMGATE_CACHE := $(CACHE)
+
+.PHONY: build demo test test-unit test-engines check fmt lint doc deny golden bench provision clean
+
+build:        ; cargo build --release --locked
+demo: build provision
+	$(ROOT) cargo run --release --locked --quiet -p ramgate-lab --bin demo -- --ramgate $${CARGO_TARGET_DIR:-target}/release/ramgate
+test: test-unit test-engines
+test-unit:    ; cargo test --locked
+test-engines: provision
+	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines --test lab --test engines
+provision:    ; $(ROOT) tests/support/provision
+check: fmt lint doc deny
+fmt:          ; cargo fmt --all --check
+lint:         ; cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+doc:          ; RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
+# Advisories need the advisory database from the network: `make audit`.
+deny: $(DENY) ; $(DENY) --locked check bans licenses sources
+audit: $(DENY); $(DENY) check advisories
+$(DENY):      ; cargo install cargo-deny --version 0.20.2 --locked --root $(TOOLS)
+golden:
+	INSTA_UPDATE=always cargo test --locked -p ramgate-policy -p ramgate-plugin
+	cargo run --locked --quiet -- policy schema > docs/policy.schema.json
+bench:        ; cargo bench --locked --workspace
+clean:        ; cargo clean

@@ -1,0 +1,136 @@
+//! Every answer of the gate's own.
+//!
+//! The text stands in the body and in the reason phrase. After a refused `CONNECT`, Go's client, and so `docker pull`,
+//! shows the reason phrase and nothing else.
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{Response, StatusCode};
+use http_body_util::{Either, Empty, Full};
+use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
+use ramgate_policy::Denial;
+
+use crate::destination::RefusedAddress;
+use crate::target::{InvalidTarget, Target};
+use crate::upstream::UpstreamError;
+
+/// An answer: of the gate's own, or passed on.
+pub(crate) type Answer = Response<Either<Either<Full<Bytes>, Empty<Bytes>>, Incoming>>;
+
+/// The tunnel is open.
+pub(crate) fn tunnel_open() -> Answer {
+    Response::new(Either::Left(Either::Right(Empty::new())))
+}
+
+/// Passed on from the target.
+pub(crate) fn forwarded(response: Response<Incoming>) -> Answer {
+    response.map(Either::Right)
+}
+
+/// The policy refused.
+pub(crate) fn denied(denial: &Denial) -> Answer {
+    plain(StatusCode::FORBIDDEN, &denial.to_string())
+}
+
+/// The permitted name leads to where no name may lead. In the words of a denial, since to the user it is one.
+pub(crate) fn address_refused(target: &Target, refused: &RefusedAddress) -> Answer {
+    let text = format!(
+        "Access to {} has been restricted by your administrators (ramgate: {refused})",
+        target.host()
+    );
+    plain(StatusCode::FORBIDDEN, &text)
+}
+
+/// The request was not read.
+pub(crate) fn unreadable(invalid: InvalidTarget) -> Answer {
+    plain(StatusCode::BAD_REQUEST, &format!("ramgate: {invalid}"))
+}
+
+/// The target was not reached or did not answer.
+pub(crate) fn upstream_failed(target: &Target, error: &UpstreamError) -> Answer {
+    let status = if error.is_timeout() {
+        StatusCode::GATEWAY_TIMEOUT
+    } else {
+        StatusCode::BAD_GATEWAY
+    };
+    plain(
+        status,
+        &format!(
+            "{}:{} cannot be reached: {error} (ramgate)",
+            target.host(),
+            target.port()
+        ),
+    )
+}
+
+/// There is no room for another tunnel.
+pub(crate) fn overloaded(tunnels_max: usize) -> Answer {
+    let text = format!(
+        "ramgate: {tunnels_max} connections are open already, which is the limit; try again later"
+    );
+    plain(StatusCode::SERVICE_UNAVAILABLE, &text)
+}
+
+fn plain(status: StatusCode, text: &str) -> Answer {
+    let mut answer = Response::new(Either::Left(Either::Left(Full::from(format!("{text}\n")))));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    // Without it the status's usual phrase is sent, which is less help and no harm.
+    if let Ok(phrase) = ReasonPhrase::try_from(reason_phrase(text)) {
+        answer.extensions_mut().insert(phrase);
+    }
+    answer
+}
+
+/// `text` as a reason phrase (RFC 9112, section 4): one line, no control characters, not longer than clients read.
+fn reason_phrase(text: &str) -> Vec<u8> {
+    let line = text
+        .chars()
+        .map(|letter| if letter.is_control() { ' ' } else { letter });
+    let mut phrase = String::new();
+    for letter in line {
+        if phrase.len() + letter.len_utf8() > REASON_PHRASE_MAX_BYTES {
+            break;
+        }
+        phrase.push(letter);
+    }
+    phrase.into_bytes()
+}
+
+/// Go's client reads lines of any length, but others stop at 4 KiB, and some at 1 KiB; a denial has about 300 bytes.
+const REASON_PHRASE_MAX_BYTES: usize = 960;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_phrase_is_one_bounded_line() {
+        assert_eq!(
+            reason_phrase("a\r\nSet-Cookie: b\u{7}"),
+            b"a  Set-Cookie: b "
+        );
+        assert_eq!(reason_phrase("kontakt: büro"), "kontakt: büro".as_bytes());
+        let long = reason_phrase(&"ü".repeat(1000));
+        assert_eq!(long.len(), REASON_PHRASE_MAX_BYTES);
+        assert!(String::from_utf8(long).is_ok());
+    }
+
+    #[test]
+    fn every_answer_has_its_text_as_reason_phrase() {
+        let answer = unreadable(InvalidTarget::PortMissing);
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+        let phrase = answer.extensions().get::<ReasonPhrase>().unwrap();
+        assert_eq!(
+            phrase.as_bytes(),
+            b"ramgate: a CONNECT target has a port, as in `ghcr.io:443`"
+        );
+        assert_eq!(answer.headers()[header::CONNECTION], "close");
+    }
+}

@@ -1,0 +1,50 @@
+//! What the gate is told besides the policy.
+
+use std::time::Duration;
+
+use ramgate_policy::Steering;
+
+/// Steering and limits of the gate.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What of the daemon's traffic has another way, and so none here.
+    pub steering: Steering,
+    /// For a client to send the head of a request, and for an idle connection to send its next one.
+    pub header_read_timeout: Duration,
+    /// The size of a request's head. hyper takes no less than 8 KiB.
+    pub header_size_max_bytes: usize,
+    /// For a name to be resolved.
+    pub resolve_timeout: Duration,
+    /// For a connection to be made, over all addresses of a name together.
+    pub connect_timeout: Duration,
+    /// For a tunnel or a forwarded request in which no byte moves either way.
+    pub idle_timeout: Duration,
+    /// Tunnels and forwarded requests at the same time.
+    pub tunnels_max: usize,
+    /// For what is under way when the gate shuts down.
+    pub shutdown_grace: Duration,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// The defaults, with `steering`.
+    #[must_use]
+    pub const fn new(steering: Steering) -> Self {
+        Self {
+            steering,
+            // dockerd sends a head in one write. Also how long a connection may stay open between two requests.
+            header_read_timeout: Duration::from_secs(30),
+            // CONNECT carries a handful of headers. Twice hyper's least, for `Authorization` over plain HTTP.
+            header_size_max_bytes: 16 * 1024,
+            resolve_timeout: Duration::from_secs(5),
+            // Go's default dialler, which dockerd uses, gives up after 30 s: ours must, and must say so, before.
+            connect_timeout: Duration::from_secs(10),
+            // Longer than the 90 s for which Go keeps an idle connection (net/http, DefaultTransport).
+            idle_timeout: Duration::from_secs(300),
+            tunnels_max: 4096,
+            // systemd kills after 90 s, and `docker stop` after 10.
+            shutdown_grace: Duration::from_secs(5),
+        }
+    }
+}
