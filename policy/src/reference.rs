@@ -3,16 +3,16 @@
 //! A reference is `[host[:port]/]path[:tag][@digest]`. The *familiar* form leaves out `docker.io/` and `library/`; the
 //! *canonical* form has them. Source: distribution/reference `normalize.go` and `regexp.go`, the only parser in dockerd.
 //!
-//! What is accepted here, dockerd reads in the same way; nothing is accepted that it refuses. Three kinds of names are
-//! refused here although some dockerd takes them, because not every part or version of it reads them alike:
+//! What is accepted here, dockerd reads in the same way; nothing is accepted that it refuses. Two kinds of names are
+//! refused although dockerd takes them, because not every version or part of it reads them alike:
 //!
 //! - names over 255 bytes, registry included: since 27.0 (distribution/reference 0.6) only the path is counted;
-//! - names whose first part looks like a host and has an underscore, `my_host.example/app`: the parser finds no registry
-//!   in them, the containerd image store dials that part, the older store dials nothing;
-//! - hosts with a port over 65535 or brackets without an address, which [`Reference::repository`] refuses.
+//! - names whose first part has both a dot and an underscore, `my_host.example/app`: dockerd's parser takes all of it
+//!   for the path and finds no registry, its containerd image store dials that part.
 //!
-//! Hosts with capitals and without dot or port (`Registry/app`) and hosts in brackets are refused before 25.0, and read as
-//! here since. The judged spelling of the registry is [`Repository`](crate::Repository), never the text.
+//! Hosts with capitals and neither dot nor port (`Registry/app`), and hosts in brackets, are refused by dockerd before
+//! 25.0 and read as here since. A port over 65535 or brackets without an address pass the grammar; they fail in
+//! [`Reference::repository`]. Judged is always the [`Repository`](crate::Repository), never the text.
 
 use std::fmt;
 use std::str::FromStr;
@@ -166,18 +166,7 @@ impl FromStr for Reference {
             None => (name_and_tag, None),
         };
         check_path(path)?;
-        // Go takes a first part that is no host for a part of the path, if it has the form of one, and leaves the
-        // registry empty. The one such form is an underscore beside a dot. Who dials what then depends on the image store.
-        if !is_domain(domain) {
-            let has_capitals = domain.bytes().any(|byte| byte.is_ascii_uppercase());
-            return Err(
-                if has_capitals && is_path_component(&domain.to_ascii_lowercase()) {
-                    InvalidReference::Uppercase
-                } else {
-                    InvalidReference::Format
-                },
-            );
-        }
+        check_domain(domain)?;
         // The strict reading of the limit, which holds in every version.
         if domain.len() + 1 + path.len() > NAME_LENGTH_MAX {
             return Err(InvalidReference::Length);
@@ -232,6 +221,23 @@ pub fn check_path(path: &str) -> Result<(), InvalidReference> {
         return Err(InvalidReference::Length);
     }
     Ok(())
+}
+
+/// Checks that `domain` follows the grammar of `host[:port]`.
+///
+/// Go takes a first part that is no host for a part of the path if it has the form of one, and leaves the registry
+/// empty. Such a part has a dot and an underscore; it is refused, as who dials what then depends on the image store.
+fn check_domain(domain: &str) -> Result<(), InvalidReference> {
+    if is_domain(domain) {
+        return Ok(());
+    }
+    // `Acme_Corp/app`: capitals made it a host, and in lower case it would be a path.
+    let lower_case = domain.to_ascii_lowercase();
+    if lower_case != domain && is_path_component(&lower_case) {
+        Err(InvalidReference::Uppercase)
+    } else {
+        Err(InvalidReference::Format)
+    }
 }
 
 /// dockerd's `splitDockerDomain`: what stands before the first slash is a host if it looks like one.

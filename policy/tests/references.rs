@@ -1,40 +1,46 @@
-//! References as dockerd reads them, one line a case. Every expected value is what distribution/reference 0.6 answers; what
-//! is refused here against it stands in tests of its own. The judged repository is ours.
-
-use std::fmt::Write as _;
+//! References as dockerd reads them, one line a case. Every reading is what distribution/reference 0.6 answers; what is
+//! refused here and accepted there has tests of its own, and so have its familiar forms that it reads as another name.
+//! The judged repository is ours, and so is the more exact of two errors where it says only that the format is wrong.
 
 use proptest::prelude::*;
 use ramgate_policy::{
     Digest, ImageName, InvalidDigest, InvalidHost, InvalidReference, Reference, Repository,
 };
 
-/// `expected` is `domain path [:tag] [@digest] | familiar form`, and ` | judged` where that is not `domain/path`. `{n}` stands
-/// for n hexadecimal digits.
+/// `expected` is `domain path [:tag] [@digest] | familiar form`, and ` | judged` where that is not `domain/path`. `{n}`
+/// stands for n hexadecimal digits.
 #[track_caller]
 fn check(text: &str, expected: &str) {
     let text = with_digits(text);
-    let reference: Reference = text
-        .parse()
-        .unwrap_or_else(|error| panic!("{text:?}: {error}"));
-    let mut got = format!("{} {}", reference.domain(), reference.path());
-    if let Some(tag) = reference.tag() {
-        write!(got, " :{tag}").unwrap();
-    }
-    if let Some(digest) = reference.digest() {
-        write!(got, " @{digest}").unwrap();
-    }
-    write!(got, " | {}", reference.familiar()).unwrap();
-    match reference.repository() {
-        Ok(judged) => {
-            let judged = judged.to_string();
-            if judged != format!("{}/{}", reference.domain(), reference.path()) {
-                write!(got, " | {judged}").unwrap();
-            }
+    match text.parse::<Reference>() {
+        Ok(reference) => {
+            assert_eq!(reading(&reference), with_digits(expected), "{text:?}");
+            assert_reads_back(&reference);
         }
-        Err(error) => write!(got, " | {error}").unwrap(),
+        Err(error) => assert_eq!(error.to_string(), with_digits(expected), "{text:?}"),
     }
-    assert_eq!(got, with_digits(expected), "{text:?}");
-    assert_reads_back(&reference);
+}
+
+fn reading(reference: &Reference) -> String {
+    let name = format!("{}/{}", reference.domain(), reference.path());
+    let judged = match reference.repository() {
+        Ok(repository) if repository.to_string() == name => String::new(),
+        Ok(repository) => format!(" | {repository}"),
+        Err(error) => format!(" | {error}"),
+    };
+    format!(
+        "{} {}{}{} | {}{judged}",
+        reference.domain(),
+        reference.path(),
+        with_sign(" :", reference.tag()),
+        with_sign(" @", reference.digest().map(Digest::as_str)),
+        reference.familiar(),
+    )
+}
+
+/// `text` behind `sign`, or nothing.
+fn with_sign(sign: &str, text: Option<&str>) -> String {
+    text.map_or_else(String::new, |text| format!("{sign}{text}"))
 }
 
 #[track_caller]
@@ -148,6 +154,7 @@ fn the_first_part_is_a_host_only_if_it_looks_like_one() {
     check_refused("example..com/app", &InvalidReference::Format);
     check_refused("-a.example/app", &InvalidReference::Format);
     check_refused("a-.example/app", &InvalidReference::Format);
+    check_refused("ghcr_.io/app", &InvalidReference::Format);
     check_refused("./app", &InvalidReference::Format);
     check_refused("../app", &InvalidReference::Format);
     check_refused("*.example.com/app", &InvalidReference::Format);
@@ -209,6 +216,7 @@ fn ipv6_stands_in_brackets_and_without_zone() {
     check_refused("2001:db8::7/app", &InvalidReference::Format);
     check_refused("[::1]", &InvalidReference::Format);
     check_refused("[]/app", &InvalidReference::Format);
+    check_refused("[]:80/app", &InvalidReference::Format);
     check_refused("[abc]/app", &InvalidReference::Format);
     check_refused("[::1/app", &InvalidReference::Format);
     check_refused("::1]/app", &InvalidReference::Format);
@@ -429,7 +437,6 @@ fn names_whose_host_dockerd_takes_for_a_path_are_refused() {
     // dockerd accepts them with an empty registry; its containerd image store dials the first part.
     check_refused("my_host.example/app", &InvalidReference::Format);
     check_refused("a__b.c/acme/app:1", &InvalidReference::Format);
-    check_refused("ghcr_.io/app", &InvalidReference::Format);
     check_refused("docker.io_x/app@sha256:{64}", &InvalidReference::Format);
 }
 
@@ -624,22 +631,15 @@ fn suffix() -> impl Strategy<Value = (Option<String>, Option<String>)> {
 }
 
 fn written(name: &str, tag: Option<&str>, digest: Option<&str>) -> String {
-    let mut text = name.to_owned();
-    if let Some(tag) = tag {
-        write!(text, ":{tag}").unwrap();
-    }
-    if let Some(digest) = digest {
-        write!(text, "@{digest}").unwrap();
-    }
-    text
+    format!("{name}{}{}", with_sign(":", tag), with_sign("@", digest))
 }
 
 /// Bytes that mean something to the grammar, close together.
 fn almost_reference() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         8 => "[._:@/\\[\\]Aa0f-]",
-        2 => prop::sample::select(vec!["docker.io/", "library/", "localhost", "sha256:", "É", "İ", "\u{212a}", "\0", "\n", " "])
-            .prop_map(str::to_owned),
+        1 => prop::sample::select(vec!["docker.io/", "library/", "localhost", "sha256:"]).prop_map(str::to_owned),
+        1 => prop::sample::select(vec!["É", "İ", "\u{212a}", "\0", "\n", " "]).prop_map(str::to_owned),
         1 => "[0-9a-f]{64}",
     ];
     proptest::collection::vec(piece, 0..14).prop_map(|pieces| pieces.concat())
@@ -670,7 +670,9 @@ proptest! {
     }
 
     #[test]
-    fn a_familiar_reference_lies_on_docker_hub(name in "[a-z][a-z0-9]{0,9}(-[a-z0-9]{1,4})?", (tag, digest) in suffix()) {
+    fn a_familiar_reference_lies_on_docker_hub(
+        name in "[a-z][a-z0-9]{0,9}(-[a-z0-9]{1,4})?", (tag, digest) in suffix(),
+    ) {
         let familiar = written(&name, tag.as_deref(), digest.as_deref());
         let reference: Reference = familiar.parse().unwrap();
         prop_assert_eq!(reference.to_string(), format!("docker.io/library/{familiar}"));
@@ -698,12 +700,13 @@ proptest! {
     }
 
     #[test]
-    fn host_case_and_port_443_do_not_change_what_is_judged(host in host(), path in path(), upper in any::<u64>()) {
-        let respelt: String = host
-            .chars()
-            .enumerate()
-            .map(|(at, letter)| if upper >> (at % 64) & 1 == 1 { letter.to_ascii_uppercase() } else { letter.to_ascii_lowercase() })
-            .collect();
+    fn host_case_and_port_443_do_not_change_what_is_judged(
+        host in host(), path in path(), upper in any::<u64>(),
+    ) {
+        let respell = |(at, letter): (usize, char)| {
+            if (upper >> (at % 64)) & 1 == 1 { letter.to_ascii_uppercase() } else { letter.to_ascii_lowercase() }
+        };
+        let respelt: String = host.chars().enumerate().map(respell).collect();
         let expected = judged(&format!("{host}/{path}"));
         prop_assert!(expected.is_ok());
         for text in [
