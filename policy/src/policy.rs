@@ -17,7 +17,7 @@ use crate::decision::{
 };
 use crate::denial::{Denial, Reason};
 use crate::document::Findings;
-use crate::host::{Host, Registry};
+use crate::host::{DEFAULT_PORT, Host, Registry};
 use crate::hosts::Hosts;
 use crate::hub::{self, HubRules};
 use crate::known_hosts;
@@ -144,6 +144,21 @@ impl Policy {
             }
             LocalRule::Deny => refused(Reason::LocalImageNotAllowed(kind)),
         }
+    }
+
+    /// Whether `registry` may send the mirror to `host` at `port` for its content: hosts that it is known to need, and those
+    /// that the policy names. To any other, an allowed registry could lead into one that is not.
+    #[must_use]
+    pub fn names_redirect(&self, registry: &Registry, host: &Host, port: u16) -> bool {
+        if registry.is_docker_hub() {
+            return port == DEFAULT_PORT && known_hosts::is_docker_hub_host(host);
+        }
+        if known_hosts::is_docker_hub_host(host) {
+            return false;
+        }
+        let known =
+            port == DEFAULT_PORT && known_hosts::hosts_of(registry).any(|known| known.covers(host));
+        known || self.hosts.rule(host, port).is_some()
     }
 
     /// What does not depend on the repository: `Some` rule for owners, who are exempt.

@@ -1,0 +1,192 @@
+//! Every answer of the mirror: the one place that knows how a decision looks in the registry protocol.
+
+use axum::body::Body;
+use axum::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
+use hyper::ext::ReasonPhrase;
+use ramgate_policy::{Denial, Digest};
+use serde_json::json;
+use thiserror::Error;
+
+use crate::manifest::{InvalidManifest, Manifest};
+use crate::path::InvalidPath;
+use crate::upstream::UpstreamError;
+
+/// Why something that is allowed is not served.
+#[derive(Debug, Error)]
+pub(crate) enum Unserved {
+    /// The upstream does not give it.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// It is not what its digest says.
+    #[error("what the upstream sent is not what its digest says")]
+    Mismatch,
+    /// It is a manifest that is not served.
+    #[error(transparent)]
+    Manifest(#[from] InvalidManifest),
+    /// The manifest is too large.
+    #[error("the manifest is larger than 4 MiB")]
+    TooLarge,
+    /// The store cannot be read or written.
+    #[error("the mirror's store failed")]
+    Store(#[from] std::io::Error),
+}
+
+/// What kind of thing was not found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Manifest,
+    Blob,
+}
+
+/// `/v2/`: yes, a registry.
+pub(crate) fn base() -> Response<Body> {
+    let mut response = Response::new(Body::from("{}"));
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response.headers_mut().insert(API_VERSION, REGISTRY_2);
+    response
+}
+
+/// A manifest; for HEAD, its headers.
+pub(crate) fn manifest(manifest: &Manifest, digest: &Digest, head: bool) -> Response<Body> {
+    let body = if head {
+        Body::empty()
+    } else {
+        Body::from(manifest.bytes.clone())
+    };
+    let media_type = HeaderValue::try_from(manifest.media_type.as_str()).unwrap_or(OCTETS);
+    content(body, media_type, manifest.bytes.len() as u64, digest)
+}
+
+/// A blob; for HEAD, its headers.
+pub(crate) fn blob(body: Body, size: u64, digest: &Digest) -> Response<Body> {
+    content(body, OCTETS, size, digest)
+}
+
+/// A refusal by the policy. The reason phrase says it too: HEAD has no body, and it is what the docker CLI shows.
+pub(crate) fn denied(denial: &Denial) -> Response<Body> {
+    let text = denial.to_string();
+    let mut response = error(StatusCode::FORBIDDEN, "DENIED", &text);
+    if let Ok(phrase) = ReasonPhrase::try_from(phrase(&text)) {
+        response.extensions_mut().insert(phrase);
+    }
+    response
+}
+
+/// A request that names nothing, or could be read two ways.
+pub(crate) fn unreadable(problem: &InvalidPath) -> Response<Body> {
+    let (status, code) = match problem {
+        InvalidPath::NoRegistryPath | InvalidPath::Unknown => {
+            (StatusCode::NOT_FOUND, "UNSUPPORTED")
+        }
+        InvalidPath::Digest(_) => (StatusCode::BAD_REQUEST, "DIGEST_INVALID"),
+        InvalidPath::Tag => (StatusCode::BAD_REQUEST, "TAG_INVALID"),
+        InvalidPath::Unclean
+        | InvalidPath::Repository(_)
+        | InvalidPath::Namespace(_)
+        | InvalidPath::AmbiguousNamespace => (StatusCode::BAD_REQUEST, "NAME_INVALID"),
+    };
+    error(status, code, &problem.to_string())
+}
+
+/// A part of the protocol that this mirror does not speak.
+pub(crate) fn unsupported() -> Response<Body> {
+    error(
+        StatusCode::NOT_FOUND,
+        "UNSUPPORTED",
+        "this mirror serves manifests and blobs; tag lists and referrers are not served",
+    )
+}
+
+/// A method that is neither GET nor HEAD.
+pub(crate) fn read_only() -> Response<Body> {
+    let mut response = error(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "UNSUPPORTED",
+        "this is a mirror; push to the registry itself",
+    );
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
+}
+
+/// Something that is allowed and yet not served.
+pub(crate) fn unserved(problem: &Unserved, kind: Kind) -> Response<Body> {
+    let unknown = match kind {
+        Kind::Manifest => "MANIFEST_UNKNOWN",
+        Kind::Blob => "BLOB_UNKNOWN",
+    };
+    let text = problem.to_string();
+    match problem {
+        Unserved::Upstream(UpstreamError::RateLimited { retry_after }) => {
+            let mut response = error(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", &text);
+            if let Some(value) = retry_after {
+                response.headers_mut().insert(RETRY_AFTER, value.clone());
+            }
+            response
+        }
+        // Not 401: a challenge would make older engines hand over their users' passwords.
+        Unserved::Upstream(UpstreamError::NotFound | UpstreamError::Refused(_)) => {
+            error(StatusCode::NOT_FOUND, unknown, &text)
+        }
+        Unserved::Upstream(UpstreamError::ForeignRedirect(_) | UpstreamError::Challenge(_))
+        | Unserved::Manifest(_) => error(StatusCode::FORBIDDEN, "DENIED", &text),
+        Unserved::Upstream(
+            UpstreamError::Failed(_)
+            | UpstreamError::Unreachable(_)
+            | UpstreamError::Redirects
+            | UpstreamError::NoAddress,
+        )
+        | Unserved::Mismatch
+        | Unserved::TooLarge => error(StatusCode::BAD_GATEWAY, "UNAVAILABLE", &text),
+        Unserved::Store(_) => error(StatusCode::INTERNAL_SERVER_ERROR, "UNAVAILABLE", &text),
+    }
+}
+
+fn content(body: Body, media_type: HeaderValue, size: u64, digest: &Digest) -> Response<Body> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, media_type);
+    headers.insert(CONTENT_LENGTH, size.into());
+    headers.insert(API_VERSION, REGISTRY_2);
+    if let Ok(digest) = HeaderValue::try_from(digest.as_str()) {
+        headers.insert(CONTENT_DIGEST, digest);
+    }
+    response
+}
+
+/// The error body of the distribution spec, section "Error codes".
+fn error(status: StatusCode, code: &str, message: &str) -> Response<Body> {
+    let body = json!({ "errors": [{ "code": code, "message": message }] });
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response.headers_mut().insert(API_VERSION, REGISTRY_2);
+    response
+}
+
+/// One line of at most [`PHRASE_LENGTH_MAX`] printable ASCII characters.
+fn phrase(text: &str) -> Vec<u8> {
+    let printable = |letter: char| {
+        if letter.is_ascii_graphic() || letter == ' ' {
+            letter
+        } else {
+            '?'
+        }
+    };
+    text.chars()
+        .map(printable)
+        .take(PHRASE_LENGTH_MAX)
+        .collect::<String>()
+        .into_bytes()
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
+const REGISTRY_2: HeaderValue = HeaderValue::from_static("registry/2.0");
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+/// The digest of what is served.
+pub(crate) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+/// Go's client takes a status line of 4 KiB (`net/textproto`, the reader's buffer); this is well below.
+const PHRASE_LENGTH_MAX: usize = 960;

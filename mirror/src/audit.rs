@@ -1,0 +1,86 @@
+//! One event for each decision of the mirror, with the same fields for allow and deny.
+
+use std::time::Instant;
+
+use ramgate_policy::{Denial, Permit, Repository};
+
+use crate::path::{Pointer, Target};
+
+/// Where what was served came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The store or memory.
+    Hit,
+    /// The upstream.
+    Miss,
+    /// The store, although the upstream should have been asked and failed.
+    Stale,
+}
+
+// === impl Source ===
+
+impl Source {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Stale => "stale",
+        }
+    }
+}
+
+pub(crate) fn allowed(permit: &Permit, target: &Target, source: Option<Source>, started: Instant) {
+    let repository = permit.repository();
+    let (tag, digest) = pointers(target);
+    let grant = permit.grant();
+    tracing::debug!(
+        target: "ramgate::audit",
+        gate = "mirror",
+        decision = "allow",
+        reason = grant.suppressed().map_or("allowed", |denial| denial.reason().code()),
+        rule = grant.rule(),
+        registry = %repository.registry(),
+        repository = repository.path(),
+        tag,
+        digest,
+        action = permit.action().as_str(),
+        principal = "daemon",
+        cache = source.map(Source::as_str),
+        elapsed_ms = milliseconds(started),
+        "pull allowed"
+    );
+}
+
+pub(crate) fn denied(repository: &Repository, target: &Target, denial: &Denial, started: Instant) {
+    let (tag, digest) = pointers(target);
+    tracing::info!(
+        target: "ramgate::audit",
+        gate = "mirror",
+        decision = "deny",
+        reason = denial.reason().code(),
+        rule = denial.rule(),
+        registry = %repository.registry(),
+        repository = repository.path(),
+        tag,
+        digest,
+        action = "pull",
+        principal = "daemon",
+        cache = None::<&str>,
+        elapsed_ms = milliseconds(started),
+        "pull denied"
+    );
+}
+
+fn pointers(target: &Target) -> (Option<&str>, Option<&str>) {
+    match target {
+        Target::Manifest(_, Pointer::Tag(tag)) => (Some(tag), None),
+        Target::Manifest(_, Pointer::Digest(digest)) | Target::Blob(_, digest) => {
+            (None, Some(digest.as_str()))
+        }
+        Target::Base | Target::Other(_) => (None, None),
+    }
+}
+
+fn milliseconds(started: Instant) -> f64 {
+    started.elapsed().as_secs_f64() * 1_000.0
+}

@@ -1,0 +1,201 @@
+//! Manifests: which media types are served, and which manifests are refused for what they say.
+//!
+//! They are handed on byte for byte. What is read here is only what could make the engine fetch past this mirror.
+
+use serde::Deserialize;
+use thiserror::Error;
+
+/// A manifest that was verified and may be served.
+#[derive(Clone, Debug)]
+pub(crate) struct Manifest {
+    pub(crate) media_type: String,
+    pub(crate) bytes: bytes::Bytes,
+}
+
+/// Why a manifest is not served.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum InvalidManifest {
+    /// Not one of [`MEDIA_TYPES`].
+    #[error(
+        "the upstream answered with media type `{0}`, which is no manifest of a supported kind"
+    )]
+    MediaType(String),
+    /// Docker's first format, which names no digests of its content.
+    #[error(
+        "the image has a manifest of schema 1, which cannot be verified; push it again with a current client"
+    )]
+    Schema1,
+    /// Layers that the engine would fetch from elsewhere.
+    #[error("the manifest names layers at other places (`urls`), which no gate would see")]
+    ForeignLayers,
+    /// No JSON, or not the JSON of a manifest.
+    #[error("the manifest cannot be read")]
+    Unreadable,
+}
+
+/// The part of a manifest or index that bears on where its content is.
+#[derive(Deserialize)]
+struct Outline {
+    #[serde(rename = "schemaVersion")]
+    schema_version: Option<u64>,
+    #[serde(rename = "mediaType")]
+    media_type: Option<String>,
+    config: Option<Descriptor>,
+    #[serde(default)]
+    layers: Vec<Descriptor>,
+    #[serde(default)]
+    manifests: Vec<Descriptor>,
+    #[serde(default)]
+    blobs: Vec<Descriptor>,
+}
+
+#[derive(Deserialize)]
+struct Descriptor {
+    #[serde(rename = "mediaType", default)]
+    media_type: String,
+    #[serde(default)]
+    urls: Option<Vec<String>>,
+}
+
+// === impl Manifest ===
+
+impl Manifest {
+    /// Accepts a manifest that came with `content_type`.
+    pub(crate) fn new(content_type: &str, bytes: bytes::Bytes) -> Result<Self, InvalidManifest> {
+        let media_type = content_type
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
+        if SCHEMA1.contains(&media_type.as_str()) {
+            return Err(InvalidManifest::Schema1);
+        }
+        if !MEDIA_TYPES.contains(&media_type.as_str()) {
+            return Err(InvalidManifest::MediaType(media_type));
+        }
+        let outline: Outline =
+            serde_json::from_slice(&bytes).map_err(|_| InvalidManifest::Unreadable)?;
+        if outline.schema_version != Some(2) {
+            return Err(InvalidManifest::Schema1);
+        }
+        // A body that says it is something else than its header would be read by the engine as what it says.
+        if outline.media_type.is_some_and(|said| said != media_type) {
+            return Err(InvalidManifest::Unreadable);
+        }
+        let descriptors = outline
+            .config
+            .iter()
+            .chain(&outline.layers)
+            .chain(&outline.manifests)
+            .chain(&outline.blobs);
+        for descriptor in descriptors {
+            let elsewhere = descriptor
+                .urls
+                .as_ref()
+                .is_some_and(|urls| !urls.is_empty());
+            if elsewhere
+                || descriptor.media_type.contains(".foreign.")
+                || descriptor.media_type.contains("nondistributable")
+            {
+                return Err(InvalidManifest::ForeignLayers);
+            }
+        }
+        Ok(Self { media_type, bytes })
+    }
+}
+
+/// Everything that is asked for and served. Asked for whole each time: a cache must not depend on who asked first.
+pub(crate) const MEDIA_TYPES: [&str; 4] = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+];
+
+const SCHEMA1: [&str; 2] = [
+    "application/vnd.docker.distribution.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v1+prettyjws",
+];
+
+/// Largest manifest that is taken. The distribution spec wants at least 4 MiB to work (`spec.md`, pushing manifests), and it
+/// is held in memory.
+pub(crate) const SIZE_MAX_BYTES: usize = 4 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OCI: &str = MEDIA_TYPES[1];
+
+    #[track_caller]
+    fn check(content_type: &str, body: &str, expected: &Result<(), InvalidManifest>) {
+        let bytes = bytes::Bytes::from(body.to_owned());
+        assert_eq!(
+            &Manifest::new(content_type, bytes).map(|_| ()),
+            expected,
+            "{body}"
+        );
+    }
+
+    #[test]
+    fn manifests_of_the_known_kinds_pass_untouched() {
+        check(
+            OCI,
+            r#"{"schemaVersion":2,"config":{"mediaType":"a"},"layers":[{"mediaType":"b"}]}"#,
+            &Ok(()),
+        );
+        check(
+            "application/vnd.oci.image.index.v1+json; charset=utf-8",
+            r#"{"schemaVersion":2,"manifests":[]}"#,
+            &Ok(()),
+        );
+        check(
+            OCI,
+            r#"{"schemaVersion":2,"layers":[{"mediaType":"b","urls":[]}]}"#,
+            &Ok(()),
+        );
+    }
+
+    #[test]
+    fn content_from_elsewhere_is_refused() {
+        let foreign = Err(InvalidManifest::ForeignLayers);
+        check(
+            OCI,
+            r#"{"schemaVersion":2,"layers":[{"mediaType":"b","urls":["https://x.example/l"]}]}"#,
+            &foreign,
+        );
+        check(
+            OCI,
+            r#"{"schemaVersion":2,"config":{"urls":["https://x.example/c"]}}"#,
+            &foreign,
+        );
+        let windows = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+        check(
+            OCI,
+            &format!(r#"{{"schemaVersion":2,"layers":[{{"mediaType":"{windows}"}}]}}"#),
+            &foreign,
+        );
+    }
+
+    #[test]
+    fn other_formats_are_refused_with_their_reason() {
+        check(SCHEMA1[1], "{}", &Err(InvalidManifest::Schema1));
+        check(
+            OCI,
+            r#"{"schemaVersion":1}"#,
+            &Err(InvalidManifest::Schema1),
+        );
+        check(
+            "text/html",
+            "<html>",
+            &Err(InvalidManifest::MediaType("text/html".to_owned())),
+        );
+        check(OCI, "not json", &Err(InvalidManifest::Unreadable));
+        check(
+            OCI,
+            r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json"}"#,
+            &Err(InvalidManifest::Unreadable),
+        );
+    }
+}

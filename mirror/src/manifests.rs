@@ -1,0 +1,230 @@
+//! Serves manifests: from memory, from the store, or from the upstream, in this order and after the permit.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use moka::sync::Cache;
+use ramgate_policy::{Digest, Permit, Policy};
+use ramgate_provenance::Verified;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, Response};
+
+use crate::answer::{CONTENT_DIGEST, Unserved};
+use crate::audit::Source;
+use crate::manifest::{Manifest, SIZE_MAX_BYTES};
+use crate::mirror::Mirror;
+use crate::path::Pointer;
+use crate::store::TagRecord;
+use crate::upstream::{Resource, limited};
+
+/// Manifests and tags in memory. The keys name the repository: nothing is found under another.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    manifests: Cache<String, Arc<Manifest>>,
+    tags: Cache<String, (Digest, Instant)>,
+}
+
+/// A manifest, its digest, and where it came from.
+pub(crate) type Found = (Arc<Manifest>, Digest, Source);
+
+// === impl Memory ===
+
+impl Memory {
+    pub(crate) fn new() -> Self {
+        let weight = |key: &String, manifest: &Arc<Manifest>| {
+            u32::try_from(key.len() + manifest.bytes.len()).unwrap_or(u32::MAX)
+        };
+        Self {
+            manifests: Cache::builder()
+                .weigher(weight)
+                .max_capacity(MEMORY_MAX_BYTES)
+                .build(),
+            tags: Cache::new(TAGS_MAX),
+        }
+    }
+}
+
+// === impl Mirror ===
+
+impl Mirror {
+    /// Finds the manifest that `pointer` names in the permitted repository.
+    pub(crate) async fn manifest(
+        &self,
+        permit: &Permit,
+        policy: &Policy,
+        pointer: &Pointer,
+    ) -> Result<Found, Unserved> {
+        match pointer {
+            Pointer::Digest(digest) => match self.kept_manifest(permit, digest).await? {
+                Some(manifest) => Ok((manifest, digest.clone(), Source::Hit)),
+                None => {
+                    let resource = Resource::Manifest(digest.as_str());
+                    let response = self
+                        .upstreams()
+                        .fetch(permit, policy, Method::GET, resource)
+                        .await?;
+                    let (manifest, digest) =
+                        self.take_manifest(permit, response, Some(digest)).await?;
+                    Ok((manifest, digest, Source::Miss))
+                }
+            },
+            Pointer::Tag(tag) => self.tagged_manifest(permit, policy, tag).await,
+        }
+    }
+
+    async fn tagged_manifest(
+        &self,
+        permit: &Permit,
+        policy: &Policy,
+        tag: &str,
+    ) -> Result<Found, Unserved> {
+        let key = format!("{}:{tag}", permit.repository());
+        if let Some((digest, checked)) = self.memory().tags.get(&key)
+            && checked.elapsed() < self.config().tag_ttl
+            && let Some(manifest) = self.kept_manifest(permit, &digest).await?
+        {
+            return Ok((manifest, digest, Source::Hit));
+        }
+        let now = wall_clock();
+        let record = self.store().tag(permit, tag).await?;
+        let kept = match record.as_ref().and_then(TagRecord::digest) {
+            Some(digest) => self
+                .kept_manifest(permit, &digest)
+                .await?
+                .map(|manifest| (manifest, digest)),
+            None => None,
+        };
+        let age = record.map(|record| record.age(now)).unwrap_or_default();
+        if let Some((manifest, digest)) = &kept
+            && age < self.config().tag_ttl
+        {
+            return Ok((Arc::clone(manifest), digest.clone(), Source::Hit));
+        }
+        let result = self.ask_tag(permit, policy, tag, kept.as_ref()).await;
+        match (result, kept) {
+            (Ok(found), _) => {
+                self.store()
+                    .set_tag(permit, tag, &TagRecord::new(&found.1, now))
+                    .await?;
+                self.memory()
+                    .tags
+                    .insert(key, (found.1.clone(), Instant::now()));
+                Ok(found)
+            }
+            (Err(Unserved::Upstream(error)), Some((manifest, digest)))
+                if error.is_transient() && age < self.config().stale_if_error =>
+            {
+                tracing::warn!(%error, repository = %permit.repository(), tag, "upstream failed, serving what is cached");
+                Ok((manifest, digest, Source::Stale))
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// Asks the upstream where the tag points: first by HEAD, which costs no pull of Docker Hub's limit.
+    async fn ask_tag(
+        &self,
+        permit: &Permit,
+        policy: &Policy,
+        tag: &str,
+        kept: Option<&(Arc<Manifest>, Digest)>,
+    ) -> Result<Found, Unserved> {
+        let resource = Resource::Manifest(tag);
+        if let Some((manifest, digest)) = kept {
+            let head = self
+                .upstreams()
+                .fetch(permit, policy, Method::HEAD, resource)
+                .await?;
+            if announced(&head).as_ref() == Some(digest) {
+                return Ok((Arc::clone(manifest), digest.clone(), Source::Hit));
+            }
+        }
+        let response = self
+            .upstreams()
+            .fetch(permit, policy, Method::GET, resource)
+            .await?;
+        let (manifest, digest) = self.take_manifest(permit, response, None).await?;
+        Ok((manifest, digest, Source::Miss))
+    }
+
+    /// A manifest that this repository is known to have.
+    async fn kept_manifest(
+        &self,
+        permit: &Permit,
+        digest: &Digest,
+    ) -> Result<Option<Arc<Manifest>>, Unserved> {
+        let key = format!("{}@{digest}", permit.repository());
+        if let Some(manifest) = self.memory().manifests.get(&key) {
+            return Ok(Some(manifest));
+        }
+        let Some((media_type, bytes)) = self.store().manifest(permit, digest).await? else {
+            return Ok(None);
+        };
+        // A disk may rot, and a manifest is read into memory anyway.
+        if Verified::of(&bytes, digest).is_none() {
+            tracing::error!(%digest, "a manifest in the store is not what its digest says; it is fetched anew");
+            return Ok(None);
+        }
+        let manifest = Arc::new(Manifest::new(&media_type, bytes.into())?);
+        self.memory().manifests.insert(key, Arc::clone(&manifest));
+        Ok(Some(manifest))
+    }
+
+    /// Verifies and keeps a manifest that the upstream sent.
+    async fn take_manifest(
+        &self,
+        permit: &Permit,
+        response: Response,
+        expected: Option<&Digest>,
+    ) -> Result<(Arc<Manifest>, Digest), Unserved> {
+        let announced = announced(&response);
+        let media_type = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+            .to_owned();
+        let bytes = limited(response, SIZE_MAX_BYTES)
+            .await?
+            .ok_or(Unserved::TooLarge)?;
+        let verified = match expected.or(announced.as_ref()) {
+            Some(digest) => Verified::of(&bytes, digest),
+            None => Verified::by_sha256(&bytes),
+        };
+        let verified = verified.ok_or(Unserved::Mismatch)?;
+        let manifest = Arc::new(Manifest::new(&media_type, bytes.into())?);
+        let digest = verified.digest().clone();
+        let mut incoming = self.store().begin(&digest).await?;
+        incoming.write(&manifest.bytes).await?;
+        self.store().keep(incoming, &verified).await?;
+        self.store()
+            .link_manifest(permit, &digest, &manifest.media_type)
+            .await?;
+        let key = format!("{}@{digest}", permit.repository());
+        self.memory().manifests.insert(key, Arc::clone(&manifest));
+        Ok((manifest, digest))
+    }
+}
+
+/// Tag records outlive the process, so their age is told by the wall clock and not by a monotonic one.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one clock of this crate; records take their time as an argument"
+)]
+fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}
+
+fn announced(response: &Response) -> Option<Digest> {
+    response
+        .headers()
+        .get(CONTENT_DIGEST)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
+}
+
+/// Manifests are some KiB each, so this is tens of thousands of them.
+const MEMORY_MAX_BYTES: u64 = 64 * 1024 * 1024;
+const TAGS_MAX: u64 = 100_000;

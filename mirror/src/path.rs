@@ -1,0 +1,336 @@
+//! What a request to the mirror names: pure, and closed to everything that could be read two ways.
+//!
+//! | form | registry |
+//! |---|---|
+//! | `/v2/<repository>/…?ns=<registry>` | `ns`: containerd, BuildKit, dockerd through `hosts.toml` |
+//! | `/v2/<registry>/<repository>/…` | the first component, if it looks like a host |
+//! | `/v2/<repository>/…` | Docker Hub: `registry-mirrors` |
+//!
+//! `ns` is a key to look up, never a host to dial: what is not allowed by the policy is never an upstream.
+
+use ramgate_policy::{Digest, InvalidDigest, InvalidHost, InvalidReference, Registry, Repository};
+use thiserror::Error;
+
+/// What a request asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// `/v2/`: is this a registry?
+    Base,
+    /// A manifest.
+    Manifest(Repository, Pointer),
+    /// A blob.
+    Blob(Repository, Digest),
+    /// Something of a repository that this mirror does not serve: tag lists, referrers, uploads.
+    Other(Repository),
+}
+
+/// How a manifest is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Pointer {
+    /// By a tag, which may move.
+    Tag(String),
+    /// By its digest.
+    Digest(Digest),
+}
+
+/// Why a request names nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum InvalidPath {
+    /// It is not below `/v2/`.
+    #[error("the path is not one of a registry: it does not begin with `/v2/`")]
+    NoRegistryPath,
+    /// It has an escape, an empty component or dots.
+    #[error("the path has an escape, an empty component or dots")]
+    Unclean,
+    /// It names no manifest, blob, tag list or referrer.
+    #[error("the path names no manifest and no blob")]
+    Unknown,
+    /// The repository is none.
+    #[error("the repository is none: {0}")]
+    Repository(#[from] InvalidReference),
+    /// The tag is none.
+    #[error("the tag is none")]
+    Tag,
+    /// The digest is none.
+    #[error("the digest is none: {0}")]
+    Digest(#[from] InvalidDigest),
+    /// `ns` is no registry.
+    #[error("`ns` is no registry: {0}")]
+    Namespace(InvalidHost),
+    /// `ns` stands twice, or is escaped wrongly, or differs from the registry in the path.
+    #[error(
+        "`ns` is ambiguous: it stands twice, is escaped wrongly, or differs from the registry in the path"
+    )]
+    AmbiguousNamespace,
+}
+
+/// Reads path and query of a request.
+pub(crate) fn parse(path: &str, query: Option<&str>) -> Result<Target, InvalidPath> {
+    let rest = match path.strip_prefix("/v2") {
+        Some("" | "/") => return Ok(Target::Base),
+        Some(rest) => rest.strip_prefix('/').ok_or(InvalidPath::NoRegistryPath)?,
+        None => return Err(InvalidPath::NoRegistryPath),
+    };
+    let clean = |component: &str| !matches!(component, "" | "." | "..");
+    // No name, tag or digest needs an escape.
+    if rest.contains(['%', '\\']) || !rest.split('/').all(clean) {
+        return Err(InvalidPath::Unclean);
+    }
+    let components: Vec<&str> = rest.split('/').collect();
+    // Names may contain the words themselves, so the last one counts.
+    let keyword = components
+        .iter()
+        .rposition(|word| KEYWORDS.contains(word))
+        .ok_or(InvalidPath::Unknown)?;
+    let (name, tail) = components
+        .split_at_checked(keyword)
+        .ok_or(InvalidPath::Unknown)?;
+    let repository = repository(name, namespace(query)?)?;
+    match tail {
+        ["manifests", pointer] => {
+            pointer_of(pointer).map(|pointer| Target::Manifest(repository, pointer))
+        }
+        ["blobs", digest] => Ok(Target::Blob(repository, digest.parse()?)),
+        ["blobs", "uploads", ..] | ["tags", "list"] | ["referrers", _] => {
+            Ok(Target::Other(repository))
+        }
+        _ => Err(InvalidPath::Unknown),
+    }
+}
+
+fn repository(name: &[&str], namespace: Option<Registry>) -> Result<Repository, InvalidPath> {
+    let explicit = match name {
+        [host, rest @ ..] if !rest.is_empty() && looks_like_host(host) => Some((
+            host.parse::<Registry>().map_err(InvalidReference::from)?,
+            rest,
+        )),
+        _ => None,
+    };
+    let (registry, path) = match (explicit, namespace) {
+        (Some((explicit, _)), Some(namespace)) if explicit != namespace => {
+            return Err(InvalidPath::AmbiguousNamespace);
+        }
+        (Some((explicit, rest)), _) => (explicit, rest),
+        (None, Some(namespace)) => (namespace, name),
+        (None, None) => (Registry::docker_hub(), name),
+    };
+    Ok(Repository::new(registry, &path.join("/"))?)
+}
+
+/// The same rule as for references. A repository path can have a dot in its first component only where `ns` says which
+/// registry it is of; then the two differ and the request is refused.
+fn looks_like_host(component: &str) -> bool {
+    component.contains(['.', ':']) || component == "localhost"
+}
+
+fn namespace(query: Option<&str>) -> Result<Option<Registry>, InvalidPath> {
+    let mut found = None;
+    for pair in query.unwrap_or_default().split('&') {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let key = decode(key).ok_or(InvalidPath::AmbiguousNamespace)?;
+        if key != "ns" {
+            continue;
+        }
+        let value = decode(value).ok_or(InvalidPath::AmbiguousNamespace)?;
+        let registry: Registry = value.parse().map_err(InvalidPath::Namespace)?;
+        if found.replace(registry).is_some() {
+            return Err(InvalidPath::AmbiguousNamespace);
+        }
+    }
+    Ok(found)
+}
+
+/// Percent-decodes once; `None` where the escapes are wrong or give no UTF-8.
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'%' => {
+                let high = char::from(rest.next()?).to_digit(16)?;
+                let low = char::from(rest.next()?).to_digit(16)?;
+                bytes.push(u8::try_from(high * 16 + low).ok()?);
+            }
+            b'+' => bytes.push(b' '),
+            other => bytes.push(other),
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn pointer_of(text: &str) -> Result<Pointer, InvalidPath> {
+    if text.contains(':') {
+        return Ok(Pointer::Digest(text.parse()?));
+    }
+    // A reference's tag, read by the one parser of tags.
+    let named = format!("a:{text}").parse::<ramgate_policy::Reference>();
+    let tag = named
+        .ok()
+        .and_then(|reference| reference.tag().map(str::to_owned));
+    tag.filter(|tag| tag == text)
+        .map(Pointer::Tag)
+        .ok_or(InvalidPath::Tag)
+}
+
+const KEYWORDS: [&str; 4] = ["manifests", "blobs", "tags", "referrers"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    #[track_caller]
+    fn check(uri: &str, expected: Result<&str, &str>) {
+        let (path, query) = uri
+            .split_once('?')
+            .map_or((uri, None), |(path, query)| (path, Some(query)));
+        let got = match parse(path, query) {
+            Ok(Target::Base) => Ok("base".to_owned()),
+            Ok(Target::Manifest(repository, Pointer::Tag(tag))) => {
+                Ok(format!("{repository}:{tag}"))
+            }
+            Ok(Target::Manifest(repository, Pointer::Digest(digest))) => {
+                Ok(format!("{repository}@{digest}"))
+            }
+            Ok(Target::Blob(repository, digest)) => Ok(format!("blob {repository}@{digest}")),
+            Ok(Target::Other(repository)) => Ok(format!("other {repository}")),
+            Err(error) => Err(format!("{error:?}")),
+        };
+        match (&got, expected) {
+            (Ok(got), Ok(expected)) => assert_eq!(got, expected, "{uri}"),
+            (Err(got), Err(expected)) => assert!(got.starts_with(expected), "{uri}: {got}"),
+            _ => panic!("{uri}: {got:?}, not {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn the_registry_is_named_by_ns_by_the_path_or_is_docker_hub() {
+        check("/v2/", Ok("base"));
+        check("/v2", Ok("base"));
+        check(
+            "/v2/library/alpine/manifests/3",
+            Ok("docker.io/library/alpine:3"),
+        );
+        check("/v2/alpine/manifests/3", Ok("docker.io/library/alpine:3"));
+        check(
+            "/v2/library/alpine/manifests/3?ns=docker.io",
+            Ok("docker.io/library/alpine:3"),
+        );
+        check(
+            "/v2/library/alpine/manifests/3?ns=registry-1.docker.io%3A443",
+            Ok("docker.io/library/alpine:3"),
+        );
+        check(
+            "/v2/acme/app/manifests/1?ns=ghcr.io",
+            Ok("ghcr.io/acme/app:1"),
+        );
+        check(
+            "/v2/acme/app/manifests/1?ns=GHCR.io%3A443",
+            Ok("ghcr.io/acme/app:1"),
+        );
+        check(
+            "/v2/acme/app/manifests/1?x=y&ns=ghcr.io",
+            Ok("ghcr.io/acme/app:1"),
+        );
+        check("/v2/ghcr.io/acme/app/manifests/1", Ok("ghcr.io/acme/app:1"));
+        check(
+            "/v2/ghcr.io/acme/app/manifests/1?ns=ghcr.io",
+            Ok("ghcr.io/acme/app:1"),
+        );
+        check(
+            "/v2/docker.io/alpine/manifests/1",
+            Ok("docker.io/library/alpine:1"),
+        );
+        check("/v2/localhost/app/manifests/1", Ok("localhost/app:1"));
+        check(
+            "/v2/r.example:5000/a/b/c/manifests/1",
+            Ok("r.example:5000/a/b/c:1"),
+        );
+    }
+
+    #[test]
+    fn digests_name_manifests_and_blobs() {
+        check(
+            &format!("/v2/library/alpine/manifests/{DIGEST}"),
+            Ok(&format!("docker.io/library/alpine@{DIGEST}")),
+        );
+        check(
+            &format!("/v2/library/alpine/blobs/{DIGEST}"),
+            Ok(&format!("blob docker.io/library/alpine@{DIGEST}")),
+        );
+        check("/v2/library/alpine/blobs/latest", Err("Digest"));
+        check("/v2/library/alpine/manifests/sha256:12", Err("Digest"));
+    }
+
+    #[test]
+    fn the_last_keyword_counts() {
+        check(
+            "/v2/acme/manifests/app/manifests/1",
+            Ok("docker.io/acme/manifests/app:1"),
+        );
+        check(
+            "/v2/acme/blobs/tags/manifests/manifests/1",
+            Ok("docker.io/acme/blobs/tags/manifests:1"),
+        );
+        check("/v2/acme/app/manifests/blobs/x", Err("Digest"));
+        check("/v2/manifests/1", Err("Repository"));
+    }
+
+    #[test]
+    fn what_the_mirror_does_not_serve_still_names_a_repository() {
+        check("/v2/acme/app/tags/list", Ok("other docker.io/acme/app"));
+        check(
+            "/v2/acme/app/tags/list?ns=ghcr.io",
+            Ok("other ghcr.io/acme/app"),
+        );
+        check(
+            &format!("/v2/acme/app/referrers/{DIGEST}"),
+            Ok("other docker.io/acme/app"),
+        );
+        check("/v2/acme/app/blobs/uploads/", Err("Unclean"));
+        check(
+            "/v2/acme/app/blobs/uploads/1234",
+            Ok("other docker.io/acme/app"),
+        );
+        check("/v2/_catalog", Err("Unknown"));
+    }
+
+    #[test]
+    fn what_could_be_read_two_ways_is_refused() {
+        check(
+            "/v2/ghcr.io/acme/app/manifests/1?ns=docker.io",
+            Err("AmbiguousNamespace"),
+        );
+        check(
+            "/v2/acme/app/manifests/1?ns=ghcr.io&ns=docker.io",
+            Err("AmbiguousNamespace"),
+        );
+        check(
+            "/v2/acme/app/manifests/1?ns=ghcr.io&n%73=docker.io",
+            Err("AmbiguousNamespace"),
+        );
+        check("/v2/acme/app/manifests/1?ns=%zz", Err("AmbiguousNamespace"));
+        check("/v2/acme/app/manifests/1?ns=", Err("Namespace"));
+        check("/v2/acme/app/manifests/1?ns=ghcr.io/x", Err("Namespace"));
+        check(
+            "/v2/acme/app/manifests/1?ns=http://ghcr.io",
+            Err("Namespace"),
+        );
+        check("/v2/acme/app/manifests/1?ns=user@ghcr.io", Err("Namespace"));
+        check("/v2/acme%2Fapp/manifests/1", Err("Unclean"));
+        check("/v2/acme/%61pp/manifests/1", Err("Unclean"));
+        check("/v2//acme/app/manifests/1", Err("Unclean"));
+        check("/v2/acme/../evil/manifests/1", Err("Unclean"));
+        check("/v2/acme/./app/manifests/1", Err("Unclean"));
+        check("/v2/acme/app/manifests/1/", Err("Unclean"));
+        check("/v2/acme/app/manifests/1/2", Err("Unknown"));
+        check("/v2x/acme/app/manifests/1", Err("NoRegistryPath"));
+        check("/v1/acme/app/manifests/1", Err("NoRegistryPath"));
+        check("/", Err("NoRegistryPath"));
+        check("/v2/Acme/app/manifests/1", Err("Repository"));
+        check("/v2/acme/app/manifests/-x", Err("Tag"));
+        check("/v2/acme/app/manifests/a@b", Err("Tag"));
+        check("/v2/ghcr.io/manifests/1", Err("Repository"));
+    }
+}
