@@ -1,1 +1,17 @@
-fn main() {}
+//! Registry and image access management for Docker Engine on Linux servers.
+//!
+//! The program puts one policy behind three gates: an authorization plugin, a pull-through mirror and a forward proxy.
+//! `ARCHITECTURE.md` says how they belong together.
+
+mod cli;
+mod live_policy;
+mod serve;
+mod settings;
+mod sockets;
+mod telemetry;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

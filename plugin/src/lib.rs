@@ -1,1 +1,26 @@
-//! the engine gate: Docker authorization plugin.
+//! The engine gate: a Docker authorization plugin that reads requests as dockerd will.
+//!
+//! A request goes `server → authorizer → engine_api (pure: request → questions) → policy → answer`. The `go_*` modules imitate
+//! how Go reads paths, queries and JSON, and refuse what it would read in a way that a user would not.
+//!
+//! Protocol: [Docker's authorization plugins](https://docs.docker.com/engine/extend/plugins_authorization/), as moby
+//! `pkg/authorization` really speaks it.
+
+mod answer;
+mod audit;
+mod authorizer;
+mod engine;
+mod engine_api;
+mod go_form;
+mod go_json;
+mod go_path;
+mod location;
+mod message;
+mod question;
+mod server;
+mod unreadable;
+
+pub use answer::Answer;
+pub use authorizer::Authorizer;
+pub use engine::Engine;
+pub use server::serve;

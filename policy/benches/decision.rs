@@ -1,5 +1,10 @@
 //! How long a decision takes, by the number of rules: it should not matter.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a benchmark that cannot be set up is of no use"
+)]
+
 use divan::{Bencher, black_box};
 use ramgate_policy::{Action, Policy, Reference, Request, Steering, Subject};
 

@@ -25,7 +25,7 @@ pub struct Denial {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// The registry is on no allow-list.
-    RegistryNotAllowed(Repository),
+    RegistryNotAllowed(Registry),
     /// The registry is on the list, but not for this repository.
     RepositoryNotAllowed(Repository),
     /// The rule that covers the repository does not give the right.
@@ -128,11 +128,9 @@ impl Reason {
 
     fn write_explanation(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::RegistryNotAllowed(repository) => write!(
-                formatter,
-                "{} is not on the allow-list",
-                repository.registry()
-            ),
+            Self::RegistryNotAllowed(registry) => {
+                write!(formatter, "{registry} is not on the allow-list")
+            }
             Self::RepositoryNotAllowed(repository) => {
                 write!(
                     formatter,
@@ -177,7 +175,9 @@ impl fmt::Display for Reason {
     /// The stable first half; source of the wording: Docker Desktop 4.85 and docker/docs `image-access-management.md`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::RegistryNotAllowed(repository) => restricted(formatter, repository.registry(), "registry", "registries"),
+            Self::RegistryNotAllowed(registry) => {
+                restricted(formatter, registry, "registry", "registries")
+            }
             Self::RepositoryNotAllowed(repository) => {
                 restricted(formatter, repository.registry(), "repository", "repositories")
             }

@@ -146,6 +146,31 @@ impl Policy {
         }
     }
 
+    /// Decides whether a registry may be searched, whatever its repositories.
+    ///
+    /// # Errors
+    /// The denial.
+    pub fn evaluate_registry(
+        &self,
+        registry: &Registry,
+        subject: &Subject,
+    ) -> Result<Grant, Denial> {
+        let listed = match (self.admit(subject), &self.registries) {
+            (Ok(Some(owner)), _) => Ok(owner),
+            (Ok(None), None) => Ok(RuleName::Fixed(NO_LIST)),
+            (Ok(None), Some(registries)) if registries.lists(registry) => {
+                Ok(RuleName::Fixed("registries"))
+            }
+            (Ok(None), Some(_)) => Err(Reason::RegistryNotAllowed(registry.clone())),
+            (Err(reason), _) => Err(reason),
+        };
+        match listed {
+            Ok(rule) => Ok(Grant::new(rule)),
+            Err(reason) if self.is_audit() => Ok(Grant::suppressing(self.deny(reason))),
+            Err(reason) => Err(self.deny(reason)),
+        }
+    }
+
     /// Whether `registry` may send the mirror to `host` at `port` for its content: hosts that it is known to need, and those
     /// that the policy names. To any other, an allowed registry could lead into one that is not.
     #[must_use]
@@ -210,7 +235,9 @@ impl Policy {
         let mut rule = RuleName::Fixed(NO_LIST);
         if let Some(registries) = &self.registries {
             rule = match registries.listing(repository, action) {
-                Listing::NoRegistry => return Err(Reason::RegistryNotAllowed(repository.clone())),
+                Listing::NoRegistry => {
+                    return Err(Reason::RegistryNotAllowed(repository.registry().clone()));
+                }
                 Listing::NoRepository => {
                     return Err(Reason::RepositoryNotAllowed(repository.clone()));
                 }

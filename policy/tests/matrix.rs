@@ -1,6 +1,8 @@
 //! The decision matrix as a golden file: repository × action × caller under several policies. A change of meaning shows as
 //! a diff of `tests/golden/`; `make golden` writes it anew.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fmt::Write as _;
 
 use ramgate_policy::{

@@ -1,0 +1,111 @@
+//! Every answer of the plugin: the one place that knows how a decision is told to dockerd.
+//!
+//! dockerd reads `Allow` alone, and shows `Msg`; only status 200 is an answer at all. What could not be read or evaluated is
+//! therefore `Allow: false` with status 200, and never an error.
+
+use ramgate_policy::Denial;
+
+use crate::engine::EngineError;
+use crate::message::AuthZRes;
+use crate::unreadable::Unreadable;
+
+/// What the plugin says to one request.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    message: AuthZRes,
+}
+
+/// Why a request is not let through.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// The policy says no.
+    Denied(Denial),
+    /// The request cannot be read, or could be read in two ways.
+    Unreadable(Unreadable),
+    /// The engine could not say what the policy would have to be asked.
+    Unevaluated(EngineError),
+    /// No answer was found in time.
+    Timeout,
+    /// An image that goes by no name at all, where the policy must be asked about a name.
+    NoGates,
+    /// The plugin would be switched off through itself.
+    OwnPlugin,
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// Yes.
+    pub(crate) const fn allow() -> Self {
+        Self {
+            message: AuthZRes {
+                allow: true,
+                msg: String::new(),
+            },
+        }
+    }
+
+    /// No, and what the user reads. dockerd puts `authorization denied by plugin ramgate: ` in front.
+    pub(crate) fn refuse(refusal: &Refusal) -> Self {
+        let msg = match refusal {
+            Refusal::Denied(denial) => denial.to_string(),
+            Refusal::Unreadable(problem) => format!("the request cannot be judged and is denied: {problem}"),
+            Refusal::Unevaluated(problem) => {
+                format!("the request could not be evaluated and is denied: {problem}; try again, or ask your administrators")
+            }
+            Refusal::Timeout => {
+                "the request could not be evaluated in time and is denied; try again, or ask your administrators".to_owned()
+            }
+            Refusal::NoGates => "a swarm's nodes pull images without asking, so joining one is allowed only while the daemon uses \
+                 ramgate's mirror and proxy"
+                .to_owned(),
+            Refusal::OwnPlugin => {
+                "this plugin holds the policy of your administrators and is not switched off or changed through the engine".to_owned()
+            }
+        };
+        Self {
+            message: AuthZRes { allow: false, msg },
+        }
+    }
+
+    /// Whether it is a yes.
+    #[must_use]
+    pub const fn is_allowed(&self) -> bool {
+        self.message.allow
+    }
+
+    /// What is told to dockerd.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        // A struct of a boolean and a string always serializes; were it otherwise, no answer is a denial to dockerd.
+        serde_json::to_vec(&self.message).unwrap_or_default()
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    /// A stable code for logs.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Denied(denial) => denial.reason().code(),
+            Self::Unreadable(problem) => problem.code(),
+            Self::Unevaluated(_) => "engine-unavailable",
+            Self::Timeout => "timeout",
+            Self::NoGates => "gates-not-in-force",
+            Self::OwnPlugin => "own-plugin",
+        }
+    }
+
+    /// The line of the policy, or the part of the plugin, that refused.
+    pub(crate) fn rule(&self) -> String {
+        match self {
+            Self::Denied(denial) => denial.rule(),
+            Self::Unreadable(_)
+            | Self::Unevaluated(_)
+            | Self::Timeout
+            | Self::NoGates
+            | Self::OwnPlugin => "engine gate".to_owned(),
+        }
+    }
+}

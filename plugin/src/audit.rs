@@ -1,0 +1,75 @@
+//! One event for each decision of the plugin, with the same fields for allow and deny.
+//!
+//! Requests that bear no image are no decisions: they pass, and there are many of them.
+
+use std::time::Instant;
+
+use ramgate_policy::{Grant, Subject};
+
+use crate::answer::Refusal;
+use crate::authorizer::Judged;
+
+/// What is known of a request when it is decided.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) method: String,
+    pub(crate) route: &'static str,
+    pub(crate) api_version: Option<String>,
+    /// The question that decided, or the last one.
+    pub(crate) judged: Judged,
+}
+
+pub(crate) fn allowed(facts: &Facts, subject: &Subject, grant: Option<&Grant>, started: Instant) {
+    let suppressed = grant.and_then(Grant::suppressed);
+    tracing::debug!(
+        target: "ramgate::audit",
+        gate = "plugin",
+        decision = "allow",
+        reason = suppressed.map_or("allowed", |denial| denial.reason().code()),
+        rule = grant.map_or("engine gate", Grant::rule),
+        registry = facts.judged.registry,
+        repository = facts.judged.repository,
+        action = facts.judged.action,
+        principal = subject.principal(),
+        route = facts.route,
+        method = facts.method,
+        api_version = facts.api_version,
+        elapsed_ms = milliseconds(started),
+        "request allowed"
+    );
+}
+
+pub(crate) fn refused(facts: &Facts, subject: &Subject, refusal: &Refusal, started: Instant) {
+    // The macro wants a constant level and a constant message, hence one arm each.
+    macro_rules! event {
+        ($level:ident, $message:literal) => {
+            tracing::$level!(
+                target: "ramgate::audit",
+                gate = "plugin",
+                decision = "deny",
+                reason = refusal.code(),
+                rule = refusal.rule(),
+                registry = facts.judged.registry,
+                repository = facts.judged.repository,
+                action = facts.judged.action,
+                principal = subject.principal(),
+                route = facts.route,
+                method = facts.method,
+                api_version = facts.api_version,
+                elapsed_ms = milliseconds(started),
+                $message
+            )
+        };
+    }
+    match refusal {
+        Refusal::Denied(_) | Refusal::NoGates | Refusal::OwnPlugin => {
+            event!(info, "request denied")
+        }
+        Refusal::Unreadable(_) => event!(warn, "request unreadable"),
+        Refusal::Unevaluated(_) | Refusal::Timeout => event!(error, "could not evaluate"),
+    }
+}
+
+fn milliseconds(started: Instant) -> f64 {
+    started.elapsed().as_secs_f64() * 1_000.0
+}

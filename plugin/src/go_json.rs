@@ -1,0 +1,214 @@
+//! JSON bodies as `encoding/json` reads them, as far as it matters; where it would guess, they are refused.
+//!
+//! Go matches keys without regard to case, folds `ſ` to `s` and the Kelvin sign to `k`, lets the last of several win, and merges
+//! repeated objects and arrays. So a key that counts may stand once, in its one spelling. Keys of maps, such as labels, do not
+//! count and may be what they like.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use crate::unreadable::Unreadable;
+
+/// A JSON value that keeps every key, in order, duplicates and all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Json {
+    /// `null`, which Go takes for "not given".
+    Null,
+    /// A string.
+    Text(String),
+    /// An array.
+    Array(Vec<Self>),
+    /// An object.
+    Object(Vec<(String, Self)>),
+    /// A number or boolean, which nothing here asks for.
+    Other,
+}
+
+// === impl Json ===
+
+impl Json {
+    /// Reads a body: exactly one value, in UTF-8, with nothing after it.
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, Unreadable> {
+        serde_json::from_slice(body).map_err(|_| Unreadable::Json)
+    }
+
+    /// The value of a key that counts; `None` if it is absent or `null`.
+    pub(crate) fn field(&self, name: &'static str) -> Result<Option<&Self>, Unreadable> {
+        let Self::Object(entries) = self else {
+            return Err(Unreadable::WrongType(name));
+        };
+        let mut matching = entries.iter().filter(|(key, _)| folds_to(key, name));
+        let found = match (matching.next(), matching.next()) {
+            (None, _) => return Ok(None),
+            (Some((key, value)), None) if key == name => value,
+            (Some(_), _) => return Err(Unreadable::AmbiguousKey(name)),
+        };
+        Ok(Some(found).filter(|value| **value != Self::Null))
+    }
+
+    /// A string under a key that counts; empty if it is absent.
+    pub(crate) fn text(&self, name: &'static str) -> Result<&str, Unreadable> {
+        match self.field(name)? {
+            None => Ok(""),
+            Some(Self::Text(text)) => Ok(text),
+            Some(_) => Err(Unreadable::WrongType(name)),
+        }
+    }
+
+    /// An array under a key that counts; empty if it is absent.
+    pub(crate) fn array(&self, name: &'static str) -> Result<&[Self], Unreadable> {
+        match self.field(name)? {
+            None => Ok(&[]),
+            Some(Self::Array(values)) => Ok(values),
+            Some(_) => Err(Unreadable::WrongType(name)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+struct JsonVisitor;
+
+impl<'de> Visitor<'de> for JsonVisitor {
+    type Value = Json;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
+        Ok(Json::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
+        Ok(Json::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Json, E> {
+        Ok(Json::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
+        Ok(Json::Other)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
+        Ok(Json::Text(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Json, E> {
+        Ok(Json::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Json, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = sequence.next_element()? {
+            values.push(value);
+        }
+        Ok(Json::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Json::Object(entries))
+    }
+}
+
+/// Whether Go takes `key` for the field `name`, which is ASCII. Of all letters outside ASCII only two fold into it.
+fn folds_to(key: &str, name: &str) -> bool {
+    let fold = |letter: char| match letter {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        other => other.to_ascii_lowercase(),
+    };
+    key.chars().map(fold).eq(name.chars().map(fold))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn image(body: &str, expected: &Result<&str, Unreadable>) {
+        let json = Json::parse(body.as_bytes());
+        let got = json
+            .as_ref()
+            .map_err(Clone::clone)
+            .and_then(|json| json.text("Image"));
+        assert_eq!(&got, expected, "{body}");
+    }
+
+    #[test]
+    fn a_key_that_counts_stands_once_in_its_one_spelling() {
+        let ambiguous = || Err(Unreadable::AmbiguousKey("Image"));
+        image(r#"{"Image":"a"}"#, &Ok("a"));
+        image(r#"{"\u0049mage":"a"}"#, &Ok("a"));
+        image(r#"{"Image":null}"#, &Ok(""));
+        image("{}", &Ok(""));
+        image(r#"{"image":"a"}"#, &ambiguous());
+        image(r#"{"Image":"good","image":"evil"}"#, &ambiguous());
+        image(r#"{"Image":"good","Image":"evil"}"#, &ambiguous());
+        image(r#"{"Image":"evil","Image":null}"#, &ambiguous());
+        image(r#"{"IMAGE":"a"}"#, &ambiguous());
+        image(r#"{"Image":1}"#, &Err(Unreadable::WrongType("Image")));
+        image(r#"{"Image":{}}"#, &Err(Unreadable::WrongType("Image")));
+        image("[]", &Err(Unreadable::WrongType("Image")));
+    }
+
+    #[test]
+    fn letters_that_fold_into_ascii_are_seen() {
+        let json = Json::parse("{\"Mount\u{17f}\":[]}".as_bytes()).unwrap();
+        assert_eq!(
+            json.array("Mounts"),
+            Err(Unreadable::AmbiguousKey("Mounts"))
+        );
+        let json = Json::parse("{\"Ta\u{17f}\u{212a}Template\":{}}".as_bytes()).unwrap();
+        assert_eq!(
+            json.field("TaskTemplate"),
+            Err(Unreadable::AmbiguousKey("TaskTemplate"))
+        );
+    }
+
+    #[test]
+    fn maps_may_have_what_keys_they_like() {
+        let json = Json::parse(br#"{"Image":"a","Labels":{"image":"x","Image":"y","IMAGE":"z"}}"#)
+            .unwrap();
+        assert_eq!(json.text("Image"), Ok("a"));
+    }
+
+    #[test]
+    fn a_body_is_exactly_one_value() {
+        for body in [
+            "",
+            "{} }}} junk",
+            "{}{}",
+            "{}]",
+            "\u{feff}{}",
+            "{\"a\":\"\\ud800\"}",
+            "{'a':1}",
+            "{\"a\":1,}",
+            "nul",
+        ] {
+            assert_eq!(
+                Json::parse(body.as_bytes()),
+                Err(Unreadable::Json),
+                "{body}"
+            );
+        }
+        assert_eq!(Json::parse(b"{\"a\":\"\xff\"}"), Err(Unreadable::Json));
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(Json::parse(deep.as_bytes()), Err(Unreadable::Json));
+    }
+}

@@ -1,0 +1,228 @@
+//! The policy in force: read at start, read again on SIGHUP and when its file changes.
+//!
+//! INVARIANT(last-good): a file that cannot be read or is invalid never replaces a policy in force, and never starts a gate.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use notify::{RecursiveMode, Watcher as _};
+use ramgate_policy::document::Findings;
+use ramgate_policy::{Policy, Registry};
+use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::settings::listed;
+
+/// A policy file and what it last held that was valid.
+#[derive(Debug)]
+pub(crate) struct LivePolicy {
+    path: PathBuf,
+    mirrors: Vec<Registry>,
+    text: String,
+    current: Arc<ArcSwap<Policy>>,
+}
+
+/// Why there is no policy.
+#[derive(Debug, Error)]
+pub(crate) enum PolicyError {
+    /// There is no file.
+    #[error("{0}: there is no policy; write one with `ramgate policy init`")]
+    Missing(PathBuf),
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is wrong.
+    #[error("{}", listed(.path, .findings))]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        findings: Findings,
+    },
+    /// Drop-ins would tighten the policy, and this version does not read them.
+    #[error("{0}: this version reads no drop-ins; move its rules into the policy file")]
+    DropIn(PathBuf),
+    /// The file cannot be watched, or signals cannot be received.
+    #[error("cannot watch {path}: {source}")]
+    Unwatchable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+// === impl LivePolicy ===
+
+impl LivePolicy {
+    /// Reads `path`. `mirrors` are the addresses of our own mirror, see [`Policy::with_mirrors`].
+    pub(crate) fn load(path: &Path, mirrors: Vec<Registry>) -> Result<Self, PolicyError> {
+        let text = read(path)?;
+        let policy = parse(path, &text)?.with_mirrors(mirrors.clone());
+        Ok(Self {
+            path: path.to_owned(),
+            mirrors,
+            text,
+            current: Arc::new(ArcSwap::from_pointee(policy)),
+        })
+    }
+
+    /// The snapshot that the gates read.
+    pub(crate) fn current(&self) -> Arc<ArcSwap<Policy>> {
+        Arc::clone(&self.current)
+    }
+
+    /// Reads the file anew whenever it changes or SIGHUP comes, until `shutdown`.
+    pub(crate) async fn follow(mut self, shutdown: CancellationToken) -> Result<(), PolicyError> {
+        let unwatchable = |path: &Path, source: Box<dyn std::error::Error + Send + Sync>| {
+            PolicyError::Unwatchable {
+                path: path.to_owned(),
+                source,
+            }
+        };
+        let mut hangup =
+            signal(SignalKind::hangup()).map_err(|error| unwatchable(&self.path, error.into()))?;
+        let (changed, mut changes) = mpsc::channel(1);
+        // The directory, not the file: editors and `mv` put a new file in the old one's place.
+        let directory = self
+            .path
+            .parent()
+            .map_or_else(|| PathBuf::from("/"), Path::to_owned);
+        let mut watcher = notify::recommended_watcher(move |_event| {
+            // A full channel already says that something changed.
+            let _ = changed.try_send(());
+        })
+        .map_err(|error| unwatchable(&self.path, error.into()))?;
+        watcher
+            .watch(&directory, RecursiveMode::NonRecursive)
+            .map_err(|error| unwatchable(&self.path, error.into()))?;
+        loop {
+            let asked = tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                _ = hangup.recv() => true,
+                _ = changes.recv() => {
+                    tokio::time::sleep(SETTLE).await;
+                    while changes.try_recv().is_ok() {}
+                    false
+                }
+            };
+            self.reload(asked);
+        }
+    }
+
+    /// `asked` for by a signal: then the log says something even if nothing changed.
+    fn reload(&mut self, asked: bool) {
+        let read = read(&self.path).and_then(|text| {
+            if text == self.text && !asked {
+                return Ok(None);
+            }
+            parse(&self.path, &text).map(|policy| Some((text, policy)))
+        });
+        match read {
+            Ok(None) => {}
+            Ok(Some((text, policy))) => {
+                self.text = text;
+                self.current
+                    .store(Arc::new(policy.with_mirrors(self.mirrors.clone())));
+                tracing::info!(policy = %self.path.display(), "policy in force");
+            }
+            Err(error) => {
+                tracing::error!(%error, "policy not taken, the last good one stays in force")
+            }
+        }
+    }
+}
+
+/// Reads and checks a policy file.
+pub(crate) fn load(path: &Path) -> Result<Policy, PolicyError> {
+    parse(path, &read(path)?)
+}
+
+fn read(path: &Path) -> Result<String, PolicyError> {
+    if let Some(drop_in) = drop_in(path) {
+        return Err(PolicyError::DropIn(drop_in));
+    }
+    std::fs::read_to_string(path).map_err(|source| {
+        if source.kind() == std::io::ErrorKind::NotFound {
+            PolicyError::Missing(path.to_owned())
+        } else {
+            PolicyError::Unreadable {
+                path: path.to_owned(),
+                source,
+            }
+        }
+    })
+}
+
+fn parse(path: &Path, text: &str) -> Result<Policy, PolicyError> {
+    Policy::parse(text).map_err(|findings| PolicyError::Invalid {
+        path: path.to_owned(),
+        findings,
+    })
+}
+
+/// A file in `policy.d` beside the policy. To pass it over would be to loosen what an administrator tightened.
+fn drop_in(path: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(path.with_extension("d")).ok()?;
+    entries.flatten().map(|entry| entry.path()).find(|file| {
+        file.extension()
+            .is_some_and(|extension| extension == "json")
+    })
+}
+
+/// Editors write in several steps; a policy is read once they are done. Well under the second that a change may take.
+const SETTLE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invalid_policy_never_replaces_a_good_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("policy.json");
+        std::fs::write(&path, r#"{ "version": 1, "mode": "audit" }"#).unwrap();
+        let mut live = LivePolicy::load(&path, Vec::new()).unwrap();
+        let current = live.current();
+        for broken in ["", "{", r#"{ "version": 1, "mode": "off" }"#] {
+            std::fs::write(&path, broken).unwrap();
+            live.reload(true);
+            assert!(current.load().is_audit(), "{broken}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        live.reload(true);
+        assert!(current.load().is_audit(), "a file that is gone");
+        std::fs::write(&path, r#"{ "version": 1 }"#).unwrap();
+        live.reload(false);
+        assert!(!current.load().is_audit(), "a good one is taken");
+    }
+
+    #[test]
+    fn drop_ins_are_not_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("policy.json");
+        std::fs::write(&path, r#"{ "version": 1 }"#).unwrap();
+        std::fs::create_dir(directory.path().join("policy.d")).unwrap();
+        assert!(load(&path).is_ok());
+        std::fs::write(directory.path().join("policy.d/10.json"), "{}").unwrap();
+        assert!(matches!(load(&path), Err(PolicyError::DropIn(_))));
+    }
+
+    #[test]
+    fn a_missing_policy_says_what_to_do() {
+        let error = load(Path::new("/nonexistent/policy.json")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "/nonexistent/policy.json: there is no policy; write one with `ramgate policy init`"
+        );
+    }
+}

@@ -1,0 +1,184 @@
+//! Runs the gates: listeners first, then the gates behind them, then the word that all is ready.
+//!
+//! The gates never see one another. What they share is the policy's snapshot, which this module hands to each.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use ramgate_egress::Egress;
+use ramgate_mirror::Mirror;
+use ramgate_plugin::{Authorizer, Engine};
+use ramgate_policy::{Registry, Steering};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::live_policy::LivePolicy;
+use crate::settings::{self, Settings};
+use crate::sockets;
+
+/// Serves until SIGTERM or SIGINT.
+pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Result<()> {
+    // TLS needs a provider for the process; ring is the one that is built in.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let shutdown = CancellationToken::new();
+    let mut gates = JoinSet::new();
+
+    let plugin = settings
+        .plugin_socket
+        .as_deref()
+        .map(sockets::plugin)
+        .transpose()?;
+    let mirror = match &settings.mirror {
+        Some(mirror) => Some((sockets::tcp("mirror.listen", mirror.listen).await?, mirror)),
+        None => None,
+    };
+    let egress = match settings.egress_listen {
+        Some(address) => Some(sockets::tcp("egress.listen", address).await?),
+        None => None,
+    };
+
+    if let Some(listener) = plugin {
+        let authorizer = authorizer(&settings, &policy);
+        gates.spawn(ramgate_plugin::serve(
+            listener,
+            authorizer,
+            shutdown.clone(),
+        ));
+    }
+    if let Some((listener, part)) = mirror {
+        let mirror = Mirror::new(mirror_config(part)?, policy.current()).context("mirror")?;
+        gates.spawn(ramgate_mirror::serve(listener, mirror, shutdown.clone()));
+    }
+    if let Some(listener) = egress {
+        let steering = Steering {
+            docker_hub_by_mirror: settings.mirror.is_some(),
+        };
+        let egress = Egress::new(policy.current(), ramgate_egress::Config::new(steering));
+        gates.spawn(ramgate_egress::serve(listener, egress, shutdown.clone()));
+    }
+    announce(&settings, &policy);
+    let follower = tokio::spawn(policy.follow(shutdown.clone()));
+    // Outside systemd there is nobody to notify.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    tracing::info!("ready");
+
+    let ended = tokio::select! {
+        signal = stop_signal() => signal.map(|name| tracing::info!(signal = name, "stopping")),
+        // A gate that ends by itself is a hole: all of them stop, and the engine fails closed.
+        Some(gate) = gates.join_next() => Err(ended_early(gate)),
+    };
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    shutdown.cancel();
+    let drained =
+        tokio::time::timeout(GRACE, async { while gates.join_next().await.is_some() {} }).await;
+    if drained.is_err() {
+        tracing::warn!(grace = ?GRACE, "connections still open are cut");
+    }
+    follower.abort();
+    ended
+}
+
+/// The plugin's way of deciding, as `serve` and `decide` use it.
+pub(crate) fn authorizer(settings: &Settings, policy: &LivePolicy) -> Authorizer {
+    let engine = Engine::new(
+        &settings.engine_socket,
+        settings.mirror.as_ref().map(|mirror| mirror.listen),
+        settings.egress_listen,
+    );
+    Authorizer::new(policy.current(), engine)
+}
+
+/// The names under which references reach our own mirror.
+pub(crate) fn mirror_names(settings: &Settings) -> Vec<Registry> {
+    let Some(mirror) = &settings.mirror else {
+        return Vec::new();
+    };
+    let port = mirror.listen.port();
+    let local = [
+        format!("localhost:{port}"),
+        format!("127.0.0.1:{port}"),
+        format!("[::1]:{port}"),
+    ];
+    let named = local
+        .iter()
+        .map(String::as_str)
+        .filter_map(|name| name.parse().ok());
+    named.chain(mirror.listen.to_string().parse()).collect()
+}
+
+fn mirror_config(part: &settings::Mirror) -> anyhow::Result<ramgate_mirror::Config> {
+    let mut upstreams = std::collections::BTreeMap::new();
+    for (registry, upstream) in &part.upstreams {
+        let key = || format!("mirror.upstreams.{registry}");
+        let read = |path: &Path| {
+            std::fs::read(path).with_context(|| format!("{}: {}", key(), path.display()))
+        };
+        let credentials = match &upstream.credentials {
+            Some(credentials) => {
+                let password =
+                    String::from_utf8(read(&credentials.password_file)?).with_context(key)?;
+                let password = password.trim_end_matches(['\n', '\r']).to_owned();
+                Some(ramgate_mirror::Credentials {
+                    username: credentials.username.clone(),
+                    password,
+                })
+            }
+            None => None,
+        };
+        upstreams.insert(
+            registry.clone(),
+            ramgate_mirror::Upstream {
+                url: upstream.url.parse().with_context(key)?,
+                ca_pem: upstream.ca_file.as_deref().map(read).transpose()?,
+                credentials,
+                token_realms: upstream.token_realms.clone(),
+            },
+        );
+    }
+    Ok(ramgate_mirror::Config {
+        storage: part.storage.clone(),
+        tag_ttl: part.tag_ttl,
+        stale_if_error: part.stale_if_error,
+        upstreams,
+    })
+}
+
+fn announce(settings: &Settings, policy: &LivePolicy) {
+    if let Some(socket) = &settings.plugin_socket {
+        tracing::info!(socket = %socket.display(), "engine gate listens");
+    }
+    if let Some(mirror) = &settings.mirror {
+        tracing::info!(address = %mirror.listen, storage = %mirror.storage.display(), "registry gate listens");
+    }
+    if let Some(address) = settings.egress_listen {
+        tracing::info!(%address, "network gate listens");
+    }
+    if policy.current().load().is_audit() {
+        tracing::warn!("the policy's mode is audit: denials are logged and not enforced");
+    }
+    for key in &settings.not_yet {
+        tracing::warn!(key, "this version does not act on this key of the settings");
+    }
+}
+
+fn ended_early(gate: Result<std::io::Result<()>, tokio::task::JoinError>) -> anyhow::Error {
+    match gate {
+        Ok(Ok(())) => anyhow::anyhow!("a gate ended by itself"),
+        Ok(Err(error)) => anyhow::Error::new(error).context("a gate failed"),
+        Err(error) => anyhow::Error::new(error).context("a gate failed"),
+    }
+}
+
+async fn stop_signal() -> anyhow::Result<&'static str> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok("SIGTERM"),
+        _ = interrupt.recv() => Ok("SIGINT"),
+    }
+}
+
+/// How long open connections may go on; systemd's own patience is 90 s.
+const GRACE: Duration = Duration::from_secs(5);

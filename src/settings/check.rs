@@ -1,0 +1,277 @@
+//! From the settings as written to the settings in force; every mistake is found.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ramgate_policy::Registry;
+use ramgate_policy::document::{Document, Finding, Findings};
+
+use super::file::{MirrorPart, SettingsFile, UpstreamPart};
+use super::{Credentials, Mirror, Settings, Upstream, quantity};
+
+pub(super) fn settings(text: &str) -> Result<Settings, Findings> {
+    let document = Document::<SettingsFile>::read(text)?;
+    let mut check = Check {
+        document: &document,
+        findings: Vec::new(),
+    };
+    let settings = check.settings(&document.value);
+    Findings::none_of(check.findings)?;
+    // Every `None` above has left a finding.
+    settings.ok_or_else(|| document.finding("", "the settings cannot be read").into())
+}
+
+struct Check<'a> {
+    document: &'a Document<SettingsFile>,
+    findings: Vec<Finding>,
+}
+
+// === impl Check ===
+
+impl Check<'_> {
+    fn settings(&mut self, file: &SettingsFile) -> Option<Settings> {
+        let state = self.path(
+            file.state_dir.as_deref().unwrap_or("/var/lib/ramgate"),
+            "state-dir",
+        );
+        let policy_path = self.path(&file.policy.path, "policy.path");
+        let engine_socket = self.path(&file.engine.socket, "engine.socket");
+        let audit_path = self.path(&file.audit.path, "audit.path");
+        let plugin_socket = self.path(&file.plugin.socket, "plugin.socket");
+        let egress_listen = self.address(&file.egress.listen, "egress.listen");
+        let mirror = self.mirror(&file.mirror, state);
+        if file.egress.inspect {
+            self.report(
+                "egress.inspect",
+                "this version cannot terminate TLS; leave the key out or false",
+            );
+        }
+        if file.console.as_ref().is_some_and(|console| console.enabled) {
+            self.report(
+                "console.enabled",
+                "this version has no console; leave the key out or false",
+            );
+        }
+        if !(file.plugin.enabled || file.mirror.enabled || file.egress.enabled) {
+            self.report(
+                "",
+                "no gate is enabled: enable at least one of plugin, mirror, egress",
+            );
+        }
+        if file.mirror.enabled && file.egress.enabled && file.mirror.listen == file.egress.listen {
+            self.report("egress.listen", "the mirror listens at this address");
+        }
+        let mut not_yet = Vec::new();
+        not_yet.extend(file.mirror.max_size.is_some().then_some("mirror.max-size"));
+        not_yet.extend(file.catalog.is_some().then_some("catalog"));
+        not_yet.extend(file.metrics.is_some().then_some("metrics"));
+        Some(Settings {
+            policy_path: policy_path?,
+            engine_socket: engine_socket?,
+            plugin_socket: if file.plugin.enabled {
+                Some(plugin_socket?)
+            } else {
+                None
+            },
+            mirror: if file.mirror.enabled {
+                Some(mirror?)
+            } else {
+                None
+            },
+            egress_listen: if file.egress.enabled {
+                Some(egress_listen?)
+            } else {
+                None
+            },
+            audit_path: audit_path?,
+            not_yet,
+        })
+    }
+
+    fn mirror(&mut self, part: &MirrorPart, state: Option<PathBuf>) -> Option<Mirror> {
+        let listen = self.address(&part.listen, "mirror.listen");
+        let storage = match &part.storage {
+            None => state.map(|state| state.join("mirror")),
+            Some(url) => match url.strip_prefix("file://") {
+                Some(path) => self.path(path, "mirror.storage"),
+                None => {
+                    self.report(
+                        "mirror.storage",
+                        format!("`{url}` is not of the form `file:///directory`"),
+                    );
+                    None
+                }
+            },
+        };
+        let tag_ttl = self.read(quantity::duration(&part.tag_ttl), "mirror.tag-ttl");
+        let stale_if_error = self.read(
+            quantity::duration(&part.stale_if_error),
+            "mirror.stale-if-error",
+        );
+        if let Some(size) = &part.max_size {
+            self.read(quantity::size(size), "mirror.max-size");
+        }
+        let mut upstreams = BTreeMap::new();
+        for (name, upstream) in &part.upstreams {
+            let key = format!("mirror.upstreams.{name}");
+            let registry = name
+                .parse::<Registry>()
+                .map_err(|error| format!("`{name}` is no registry: {error}"));
+            let registry = self.read(registry, &key);
+            let upstream = self.upstream(upstream, &key);
+            if let (Some(registry), Some(upstream)) = (registry, upstream)
+                && upstreams.insert(registry, upstream).is_some()
+            {
+                self.report(
+                    &key,
+                    "this registry stands here under another spelling already",
+                );
+            }
+        }
+        Some(Mirror {
+            listen: listen?,
+            storage: storage?,
+            tag_ttl: tag_ttl?,
+            stale_if_error: stale_if_error?,
+            upstreams,
+        })
+    }
+
+    fn upstream(&mut self, part: &UpstreamPart, key: &str) -> Option<Upstream> {
+        let url = part.url.strip_suffix('/').unwrap_or(&part.url);
+        let authority = url
+            .strip_prefix("https://")
+            .or_else(|| url.strip_prefix("http://"));
+        let registry = authority.ok_or_else(|| "the scheme is not https or http".to_owned());
+        let registry =
+            registry.and_then(|text| text.parse::<Registry>().map_err(|error| error.to_string()));
+        let registry = registry.map_err(|error| {
+            format!(
+                "`{}` is not of the form `https://host[:port]`: {error}",
+                part.url
+            )
+        });
+        let url = self
+            .read(registry, &format!("{key}.url"))
+            .map(|_| url.to_owned());
+        let credentials = match (&part.username, &part.password_file) {
+            (None, None) => None,
+            (Some(username), Some(file)) => Some(Credentials {
+                username: username.clone(),
+                password_file: self.path(file, &format!("{key}.password-file"))?,
+            }),
+            (Some(_), None) | (None, Some(_)) => {
+                self.report(key, "`username` and `password-file` come together");
+                None
+            }
+        };
+        let ca_file = match &part.ca_file {
+            Some(file) => Some(self.path(file, &format!("{key}.ca-file"))?),
+            None => None,
+        };
+        for (index, realm) in part.token_realms.iter().enumerate() {
+            let host = realm
+                .parse::<Registry>()
+                .map_err(|error| format!("`{realm}` is no host: {error}"));
+            self.read(host, &format!("{key}.token-realms[{index}]"));
+        }
+        Some(Upstream {
+            url: url?,
+            credentials,
+            ca_file,
+            token_realms: part.token_realms.clone(),
+        })
+    }
+
+    fn path(&mut self, text: &str, key: &str) -> Option<PathBuf> {
+        let path = PathBuf::from(text);
+        let absolute = path
+            .is_absolute()
+            .then_some(path)
+            .ok_or_else(|| format!("`{text}` is not an absolute path"));
+        self.read(absolute, key)
+    }
+
+    fn address(&mut self, text: &str, key: &str) -> Option<SocketAddr> {
+        let address = text.parse().map_err(|_| {
+            format!("`{text}` is not of the form `address:port`, as `127.0.0.1:5050`")
+        });
+        self.read(address, key)
+    }
+
+    fn read<T>(&mut self, result: Result<T, String>, key: &str) -> Option<T> {
+        result.map_err(|problem| self.report(key, problem)).ok()
+    }
+
+    fn report(&mut self, key: &str, problem: impl Into<String>) {
+        self.findings.push(self.document.finding(key, problem));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &[&str]) {
+        let findings: Vec<String> = match settings(text) {
+            Ok(_) => Vec::new(),
+            Err(findings) => findings.iter().map(ToString::to_string).collect(),
+        };
+        assert_eq!(findings, expected, "{text}");
+    }
+
+    #[test]
+    fn every_key_is_optional() {
+        check("{}", &[]);
+    }
+
+    #[test]
+    fn every_mistake_is_reported_at_once() {
+        check(
+            r#"{
+  "state-dir": "relative",
+  "mirror": {
+    "listen": "5050",
+    "tag-ttl": "soon",
+    "storage": "s3://bucket",
+    "upstreams": {
+      "docker.io": { "url": "registry-1.docker.io" },
+      "index.docker.io": { "url": "https://a.example/path" },
+      "ghcr.io": { "url": "https://ghcr.io", "username": "x" }
+    }
+  },
+  "egress": { "inspect": true }
+}"#,
+            &[
+                "line 2: state-dir: `relative` is not an absolute path",
+                "line 4: mirror.listen: `5050` is not of the form `address:port`, as `127.0.0.1:5050`",
+                "line 5: mirror.tag-ttl: `soon` is no duration; a number and one of ms, s, m, h, d is expected, as `60s`",
+                "line 6: mirror.storage: `s3://bucket` is not of the form `file:///directory`",
+                "line 8: mirror.upstreams.docker.io.url: `registry-1.docker.io` is not of the form `https://host[:port]`: the scheme is not https or http",
+                "line 9: mirror.upstreams.index.docker.io.url: `https://a.example/path` is not of the form `https://host[:port]`: the host has a character or an empty label that no host name has",
+                "line 10: mirror.upstreams.ghcr.io: `username` and `password-file` come together",
+                "line 13: egress.inspect: this version cannot terminate TLS; leave the key out or false",
+            ],
+        );
+    }
+
+    #[test]
+    fn one_registry_under_two_spellings_is_refused() {
+        check(
+            r#"{ "mirror": { "upstreams": { "docker.io": { "url": "https://a.example" }, "index.docker.io": { "url": "https://b.example" } } } }"#,
+            &[
+                "line 1: mirror.upstreams.index.docker.io: this registry stands here under another spelling already",
+            ],
+        );
+    }
+
+    #[test]
+    fn at_least_one_gate_is_enabled() {
+        check(
+            r#"{ "plugin": { "enabled": false }, "mirror": { "enabled": false }, "egress": { "enabled": false } }"#,
+            &["line 1: no gate is enabled: enable at least one of plugin, mirror, egress"],
+        );
+    }
+}

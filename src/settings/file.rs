@@ -1,0 +1,204 @@
+//! The settings file as it is written. Its defaults are those of the contract.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// ramgate's settings: where the gates listen and where they keep things.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct SettingsFile {
+    /// Where the schema of this file is; for editors, ramgate does not read it.
+    #[serde(rename = "$schema", skip_serializing_if = "Option::is_none")]
+    pub(crate) schema: Option<String>,
+    pub(crate) policy: PolicyPart,
+    /// Where state is kept: `/var/lib/ramgate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) state_dir: Option<String>,
+    pub(crate) engine: EnginePart,
+    pub(crate) plugin: PluginPart,
+    pub(crate) mirror: MirrorPart,
+    pub(crate) egress: EgressPart,
+    /// Where Docker Hub's categories are asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) catalog: Option<CatalogPart>,
+    /// The web console.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) console: Option<ConsolePart>,
+    /// Prometheus metrics.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) metrics: Option<ListenPart>,
+    pub(crate) audit: AuditPart,
+}
+
+/// The policy.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct PolicyPart {
+    /// The policy file.
+    pub(crate) path: String,
+}
+
+/// The Docker Engine.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct EnginePart {
+    /// Its API socket.
+    pub(crate) socket: String,
+}
+
+/// The engine gate.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct PluginPart {
+    pub(crate) enabled: bool,
+    /// The authorization plugin's socket.
+    pub(crate) socket: String,
+}
+
+/// The registry gate.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct MirrorPart {
+    pub(crate) enabled: bool,
+    /// `address:port`.
+    pub(crate) listen: String,
+    /// `file:///directory`. Default: `mirror` in the state directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) storage: Option<String>,
+    /// Most bytes kept, as `50GiB`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_size: Option<String>,
+    /// How long a tag is taken to point where it did, as `60s`.
+    pub(crate) tag_ttl: String,
+    /// How long what is cached is served while the upstream fails, as `24h`.
+    pub(crate) stale_if_error: String,
+    /// Where registries are really reached, by the registry's name.
+    pub(crate) upstreams: BTreeMap<String, UpstreamPart>,
+}
+
+/// Where a registry is really reached.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct UpstreamPart {
+    /// `https://host[:port]`; plain `http://` is taken only if written here.
+    pub(crate) url: String,
+    /// With `password-file`: what ramgate logs in with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) username: Option<String>,
+    /// A file with the password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) password_file: Option<String>,
+    /// A PEM file with the certificate authorities of this upstream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ca_file: Option<String>,
+    /// Hosts of token services that may be given this upstream's credentials.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) token_realms: Vec<String>,
+}
+
+/// The network gate.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct EgressPart {
+    pub(crate) enabled: bool,
+    /// `address:port`.
+    pub(crate) listen: String,
+    /// Whether TLS to registries is terminated.
+    pub(crate) inspect: bool,
+}
+
+/// Where Docker Hub's categories are asked for.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct CatalogPart {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ttl: Option<String>,
+}
+
+/// The web console.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct ConsolePart {
+    pub(crate) enabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) listen: Option<String>,
+}
+
+/// A listener.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct ListenPart {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) listen: Option<String>,
+}
+
+/// The audit log.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct AuditPart {
+    /// One JSON object a decision.
+    pub(crate) path: String,
+}
+
+// === impl Default ===
+
+impl Default for PolicyPart {
+    fn default() -> Self {
+        Self {
+            path: "/etc/ramgate/policy.json".to_owned(),
+        }
+    }
+}
+
+impl Default for EnginePart {
+    fn default() -> Self {
+        Self {
+            socket: "/run/docker.sock".to_owned(),
+        }
+    }
+}
+
+impl Default for PluginPart {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            socket: "/run/docker/plugins/ramgate.sock".to_owned(),
+        }
+    }
+}
+
+impl Default for MirrorPart {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            listen: "127.0.0.1:5050".to_owned(),
+            storage: None,
+            max_size: None,
+            tag_ttl: "60s".to_owned(),
+            stale_if_error: "24h".to_owned(),
+            upstreams: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for EgressPart {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            listen: "127.0.0.1:5051".to_owned(),
+            inspect: false,
+        }
+    }
+}
+
+impl Default for AuditPart {
+    fn default() -> Self {
+        Self {
+            path: "/var/log/ramgate/audit.jsonl".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The program as scripts use it: words, output and exit codes.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+const ALLOWED: i32 = 0;
+const DENIED: i32 = 2;
+const USAGE: i32 = 64;
+
+fn ramgate(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ramgate"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn example(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("examples")
+        .join(name)
+        .display()
+        .to_string()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A folder with settings and a policy that a test may break.
+struct Host {
+    folder: tempfile::TempDir,
+}
+
+impl Host {
+    fn new(policy: &str) -> Self {
+        let host = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        std::fs::write(host.path("policy.json"), policy).unwrap();
+        let settings = serde_json::json!({
+            "policy": { "path": host.path("policy.json") },
+            "state-dir": host.path("state"),
+            "engine": { "socket": host.path("no-engine.sock") },
+            "plugin": { "socket": host.path("plugins/ramgate.sock") },
+            "mirror": { "listen": "127.0.0.1:0" },
+            "egress": { "listen": "127.0.0.2:0" },
+            "audit": { "path": host.path("log/audit.jsonl") },
+        });
+        std::fs::write(host.path("settings.json"), settings.to_string()).unwrap();
+        host
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn settings(&self) -> String {
+        self.path("settings.json").display().to_string()
+    }
+}
+
+#[test]
+fn check_answers_with_its_exit_code() {
+    let policy = example("policy.json");
+    let allowed = ramgate(&["check", "alpine:3", "--policy", &policy]);
+    assert_eq!(allowed.status.code(), Some(ALLOWED));
+    assert_eq!(
+        stdout(&allowed),
+        "allowed: pull of docker.io/library/alpine (docker-hub.official)\n"
+    );
+
+    let denied = ramgate(&["check", "evil/tool", "--policy", &policy]);
+    assert_eq!(denied.status.code(), Some(DENIED));
+    assert_eq!(
+        stdout(&denied),
+        "denied: image access denied: community images not allowed: docker.io/evil/tool \
+         (ramgate: docker-hub.community is deny; contact platform@acme.example)\n"
+    );
+
+    let owner = ramgate(&["check", "evil/tool", "--policy", &policy, "--as", "alice"]);
+    assert_eq!(owner.status.code(), Some(ALLOWED));
+
+    let push = ramgate(&[
+        "check",
+        "ghcr.io/acme/app",
+        "--action",
+        "push",
+        "--policy",
+        &policy,
+    ]);
+    assert_eq!(push.status.code(), Some(ALLOWED));
+}
+
+#[test]
+fn check_answers_in_json() {
+    let output = ramgate(&[
+        "check",
+        "ghcr.io/other/thing:1",
+        "--json",
+        "--policy",
+        &example("policy.json"),
+    ]);
+    assert_eq!(output.status.code(), Some(DENIED));
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["decision"], "deny");
+    assert_eq!(answer["reason"], "repository-not-allowed");
+    assert_eq!(answer["repository"], "ghcr.io/other/thing");
+}
+
+#[test]
+fn a_reference_that_is_none_is_wrong_usage() {
+    let output = ramgate(&["check", "acme/App", "--policy", &example("policy.json")]);
+    assert_eq!(output.status.code(), Some(USAGE));
+    assert!(stdout(&output).is_empty());
+    assert!(stderr(&output).contains("acme/App"), "{}", stderr(&output));
+}
+
+#[test]
+fn validate_shows_every_mistake_with_file_line_and_key() {
+    let host = Host::new("{\n  \"version\": 1,\n  \"registrys\": [],\n  \"mode\": \"x\"\n}");
+    let file = host.path("policy.json").display().to_string();
+    let output = ramgate(&["policy", "validate", &file]);
+    assert_eq!(output.status.code(), Some(USAGE));
+    let complaints = stderr(&output);
+    assert!(
+        complaints.contains(&format!("ramgate: {file}: line 3: registrys: unknown key")),
+        "{complaints}"
+    );
+    assert!(
+        complaints.contains(&format!(
+            "ramgate: {file}: line 4: mode: `x` is not one of enforce, audit"
+        )),
+        "{complaints}"
+    );
+
+    let output = ramgate(&["policy", "validate", "--json", &file]);
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["valid"], false);
+    assert_eq!(answer["findings"].as_array().unwrap().len(), 2);
+
+    assert_eq!(
+        ramgate(&["policy", "validate", &example("policy.json")])
+            .status
+            .code(),
+        Some(ALLOWED)
+    );
+}
+
+#[test]
+fn init_writes_a_valid_policy_and_never_overwrites_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("etc/policy.json").display().to_string();
+    assert_eq!(
+        ramgate(&["policy", "init", "--output", &file])
+            .status
+            .code(),
+        Some(ALLOWED)
+    );
+    assert_eq!(
+        ramgate(&["policy", "validate", &file]).status.code(),
+        Some(ALLOWED)
+    );
+    std::fs::write(&file, "precious").unwrap();
+    assert_eq!(
+        ramgate(&["policy", "init", "--output", &file])
+            .status
+            .code(),
+        Some(USAGE)
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
+}
+
+#[test]
+fn wrong_usage_is_64_and_help_is_not_an_error() {
+    assert_eq!(ramgate(&[]).status.code(), Some(USAGE));
+    assert_eq!(ramgate(&["frobnicate"]).status.code(), Some(USAGE));
+    assert_eq!(ramgate(&["--help"]).status.code(), Some(ALLOWED));
+    assert_eq!(ramgate(&["--version"]).status.code(), Some(ALLOWED));
+    assert!(stdout(&ramgate(&["completions", "bash"])).contains("ramgate"));
+    assert!(stdout(&ramgate(&["man"])).contains(".TH ramgate 1"));
+}
+
+#[test]
+fn decide_answers_as_the_plugin_does() {
+    let host = Host::new(r#"{ "version": 1, "registries": [{ "host": "docker.io" }] }"#);
+    let decide = |uri: &str| {
+        let request = serde_json::json!({
+            "RequestMethod": "POST",
+            "RequestUri": uri,
+            "RequestHeaders": { "Content-Length": "0" },
+        });
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ramgate"))
+            .args(["decide", "--settings", &host.settings()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(request.to_string().as_bytes())
+            .unwrap();
+        let output = child.wait_with_output().unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), answer)
+    };
+    let (code, answer) = decide("/v1.45/images/create?fromImage=alpine&tag=3");
+    assert_eq!(
+        (code, answer["Allow"].as_bool()),
+        (Some(ALLOWED), Some(true)),
+        "{answer}"
+    );
+    let (code, answer) = decide("/v1.45/images/create?fromImage=ghcr.io%2Facme%2Fapp&tag=1");
+    assert_eq!(
+        (code, answer["Allow"].as_bool()),
+        (Some(DENIED), Some(false)),
+        "{answer}"
+    );
+    assert!(
+        answer["Msg"]
+            .as_str()
+            .unwrap()
+            .starts_with("Access to ghcr.io has been restricted by your administrators")
+    );
+}
+
+#[test]
+fn serve_refuses_to_start_without_a_valid_policy() {
+    let host = Host::new("{");
+    let output = ramgate(&["serve", "--settings", &host.settings()]);
+    assert_eq!(output.status.code(), Some(USAGE));
+    assert!(
+        stderr(&output).contains("policy.json: line 1:"),
+        "{}",
+        stderr(&output)
+    );
+
+    std::fs::remove_file(host.path("policy.json")).unwrap();
+    let output = ramgate(&["serve", "--settings", &host.settings()]);
+    assert_eq!(output.status.code(), Some(USAGE));
+    assert!(
+        stderr(&output).contains("there is no policy; write one with `ramgate policy init`"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn serve_names_the_key_of_a_taken_port() {
+    let host = Host::new(r#"{ "version": 1 }"#);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let settings = std::fs::read_to_string(host.settings()).unwrap();
+    std::fs::write(
+        host.settings(),
+        settings.replace("127.0.0.1:0", &taken.local_addr().unwrap().to_string()),
+    )
+    .unwrap();
+    let output = ramgate(&["serve", "--settings", &host.settings()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("mirror.listen: 127.0.0.1:"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(
+        stderr(&output).contains("is taken by another process"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn settings_that_are_wrong_are_all_shown() {
+    let host = Host::new(r#"{ "version": 1 }"#);
+    std::fs::write(
+        host.settings(),
+        "{\n \"mirror\": { \"listen\": 1 },\n \"egres\": {}\n}",
+    )
+    .unwrap();
+    let output = ramgate(&["serve", "--settings", &host.settings()]);
+    assert_eq!(output.status.code(), Some(USAGE));
+    assert!(
+        stderr(&output).contains("line 2: mirror.listen: a string is expected, not a number"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(
+        stderr(&output).contains("line 3: egres: unknown key"),
+        "{}",
+        stderr(&output)
+    );
+}
