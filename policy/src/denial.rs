@@ -165,7 +165,7 @@ impl Reason {
                 )
             }
             Self::DockerHubOnlyByMirror(_) => {
-                formatter.write_str("Docker Hub is reached through the mirror only")
+                formatter.write_str("Docker Hub is reached through the mirror only; `ramgate check IMAGE` says whether an image is allowed")
             }
         }
     }
@@ -205,7 +205,7 @@ impl fmt::Display for Reason {
                 restricted(formatter, registry, "registry", "registries")
             }
             Self::DockerHubOnlyByMirror(_) => formatter
-                .write_str("Access to docker.io has been restricted by your administrators: the daemon may not reach it directly"),
+                .write_str("Access to docker.io has been restricted by your administrators: the mirror did not serve this, and the daemon may not fetch it directly"),
         }
     }
 }

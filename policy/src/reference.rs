@@ -12,7 +12,7 @@
 //!
 //! Hosts with capitals and neither dot nor port (`Registry/app`), and hosts in brackets, are refused by dockerd before
 //! 25.0 and read as here since. A port over 65535 or brackets without an address pass the grammar; they fail in
-//! [`Reference::repository`]. Judged is always the [`Repository`](crate::Repository), never the text.
+//! [`Reference::repository`]. Judged is always the [`Repository`], never the text.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,0 +1,214 @@
+//! ramgate in a lab: installed, run, and the engine steered towards it.
+
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Map, Value, json};
+
+use crate::command::wait_until;
+use crate::lab::{Lab, lock};
+
+/// What the engine is told about ramgate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four settings that a server's owner sets one by one"
+)]
+pub struct Steering {
+    /// To ask the authorization plugin.
+    pub plugin: bool,
+    /// To fetch Docker Hub's images from the mirror.
+    pub mirror: bool,
+    /// To fetch every registry's images from the mirror. Only engines that read `hosts.toml` can.
+    pub hosts_toml: bool,
+    /// To reach the network through the egress gate.
+    pub egress: bool,
+}
+
+// === impl Steering ===
+
+impl Steering {
+    /// The authorization plugin, the mirror for Docker Hub and the egress gate.
+    pub const STANDARD: Self = Self {
+        plugin: true,
+        mirror: true,
+        hosts_toml: false,
+        egress: true,
+    };
+}
+
+// === impl Lab ===
+
+impl Lab {
+    /// The settings a ramgate in a lab needs: its upstreams are the stand-ins, known by the lab's own authority.
+    pub fn settings() -> Value {
+        let upstream =
+            |host: &str| json!({ "url": format!("https://{host}"), "ca-file": Self::CA_FILE });
+        json!({ "mirror": { "upstreams": {
+            "docker.io": upstream("registry-1.docker.io"),
+            "ghcr.io": upstream("ghcr.io"),
+        } } })
+    }
+
+    /// Puts the program `binary` of the host, a policy and settings where a server has them.
+    ///
+    /// # Errors
+    ///
+    /// When the program cannot be read.
+    pub fn install_ramgate(&self, binary: &Path, policy: &Value, settings: &Value) -> Result<()> {
+        std::fs::copy(binary, self.path(BINARY))
+            .with_context(|| format!("copying `{}`", binary.display()))?;
+        self.write_settings(settings)?;
+        self.write_policy(policy)
+    }
+
+    /// Writes `/etc/ramgate/policy.json`, in one step as an editor does.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn write_policy(&self, policy: &Value) -> Result<()> {
+        self.write_file(
+            "/etc/ramgate/policy.json",
+            serde_json::to_string_pretty(policy)?,
+        )
+    }
+
+    /// Writes `/etc/ramgate/settings.json`.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn write_settings(&self, settings: &Value) -> Result<()> {
+        self.write_file(SETTINGS, serde_json::to_string_pretty(settings)?)
+    }
+
+    /// Runs `ramgate serve` and waits until every gate that the settings enable takes connections.
+    ///
+    /// # Errors
+    ///
+    /// When it runs already, leaves instead, or takes longer than ten seconds. The error shows its log.
+    pub fn start_ramgate(&self) -> Result<()> {
+        let mut ramgate = lock(&self.ramgate);
+        if ramgate.is_some() {
+            bail!("ramgate runs already");
+        }
+        let settings: Value = serde_json::from_str(&self.read_file(SETTINGS)?)?;
+        let process = self.command(BINARY).args(["serve"]).spawn(RAMGATE)?;
+        wait_until("ramgate's gates", Duration::from_secs(10), || {
+            if let Some(status) = process.status()? {
+                bail!("ramgate left: {status}");
+            }
+            Ok(self.gates_are_open(&settings)?.then_some(()))
+        })
+        .with_context(|| format!("starting ramgate\n{}", process.log()))?;
+        *ramgate = Some(process);
+        Ok(())
+    }
+
+    /// Stops ramgate as a service manager does.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run.
+    pub fn stop_ramgate(&self) -> Result<ExitStatus> {
+        let ramgate = lock(&self.ramgate).take();
+        ramgate
+            .context("ramgate does not run")?
+            .stop(Duration::from_secs(10))
+    }
+
+    /// Sends ramgate a signal, as in `HUP` to make it read its policy again, or `KILL`.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run.
+    pub fn signal_ramgate(&self, signal: &str) -> Result<()> {
+        lock(&self.ramgate)
+            .as_ref()
+            .context("ramgate does not run")?
+            .signal(signal)
+    }
+
+    /// What ramgate has printed, over all its runs.
+    pub fn ramgate_log(&self) -> String {
+        self.log(RAMGATE)
+    }
+
+    /// Tells the engine about ramgate, in `daemon.json`, `hosts.toml` and its environment. Takes effect when it starts.
+    ///
+    /// # Errors
+    ///
+    /// When the engine does not read `hosts.toml` and should.
+    pub fn steer_engine(&self, steering: Steering) -> Result<()> {
+        let mut configuration = Map::new();
+        let mut configure = |key: &str, value| configuration.insert(key.to_owned(), value);
+        if steering.plugin {
+            configure("authorization-plugins", json!(["ramgate"]));
+        }
+        if steering.mirror {
+            configure("registry-mirrors", json!([MIRROR_URL]));
+        }
+        let mut environment = Vec::new();
+        if steering.egress && self.kind().reads_proxies() {
+            let proxies = json!({
+                "http-proxy": EGRESS_URL,
+                "https-proxy": EGRESS_URL,
+                "no-proxy": NO_PROXY,
+            });
+            configure("proxies", proxies);
+        } else if steering.egress {
+            environment = vec![
+                ("HTTP_PROXY", EGRESS_URL),
+                ("HTTPS_PROXY", EGRESS_URL),
+                ("NO_PROXY", NO_PROXY),
+            ];
+        }
+        if steering.hosts_toml {
+            if !self.kind().reads_hosts_toml() {
+                bail!("Docker {} does not read hosts.toml", self.kind());
+            }
+            self.write_file(HOSTS_TOML, format!("server = \"{MIRROR_URL}\"\n"))?;
+        } else {
+            self.remove_file(HOSTS_TOML)?;
+        }
+        self.set_engine_environment(&environment);
+        self.configure_engine(&Value::Object(configuration))
+    }
+
+    fn gates_are_open(&self, settings: &Value) -> Result<bool> {
+        let setting = |gate: &str, key: &str, default: &'static str| {
+            let gate = settings.get(gate);
+            if gate.and_then(|gate| gate.get("enabled")) == Some(&json!(false)) {
+                return None;
+            }
+            let value = gate.and_then(|gate| gate.get(key)).and_then(Value::as_str);
+            Some(value.unwrap_or(default).to_owned())
+        };
+        let listens = [
+            setting("mirror", "listen", "127.0.0.1:5050"),
+            setting("egress", "listen", "127.0.0.1:5051"),
+        ];
+        for listen in listens.into_iter().flatten() {
+            let address: SocketAddr = listen.parse()?;
+            if !self.takes_connections(address) {
+                return Ok(false);
+            }
+        }
+        Ok(setting("plugin", "socket", PLUGIN_SOCKET)
+            .is_none_or(|socket| UnixStream::connect(self.path(&socket)).is_ok()))
+    }
+}
+
+const RAMGATE: &str = "ramgate";
+const BINARY: &str = "/usr/local/bin/ramgate";
+const SETTINGS: &str = "/etc/ramgate/settings.json";
+const PLUGIN_SOCKET: &str = "/run/docker/plugins/ramgate.sock";
+const MIRROR_URL: &str = "http://127.0.0.1:5050";
+const EGRESS_URL: &str = "http://127.0.0.1:5051";
+const NO_PROXY: &str = "localhost,127.0.0.0/8";
+const HOSTS_TOML: &str = "/etc/docker/certs.d/_default/hosts.toml";
