@@ -131,11 +131,14 @@ impl<'a> Request<'a> {
     /// The query of a route that reads a form from its body as well. A body that could be a form is refused, since it would
     /// override what the query says.
     ///
-    /// The daemon goes by the first `Content-Type` and the plugin sees the last. No header at all, or no body at all, are the
-    /// only two states in which there is no form whatever the first one said; see moby `httputils.ParseForm`.
+    /// The daemon goes by the first `Content-Type` and the plugin sees the last. There are three states in which there is no
+    /// form whatever the first one said: no body at all, no type at all, and a body that the daemon handed over, which it does
+    /// only with one whose first type is JSON. See moby `httputils.ParseForm` and `authorization.sendBody`.
     fn form(&self) -> Result<Form, Unreadable> {
         let no_body = self.message.header("Content-Length") == Some("0");
-        if no_body || self.message.header("Content-Type").is_none() {
+        let no_type = self.message.header("Content-Type").is_none();
+        let is_json = || matches!(self.message.body(), Ok(Some(_)));
+        if no_body || no_type || is_json() {
             Form::parse(self.query)
         } else {
             Err(Unreadable::FormBody)
