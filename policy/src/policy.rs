@@ -6,6 +6,7 @@
 //! 3. In `mode: audit` a denial becomes an allowance that remembers it.
 
 mod check;
+mod content;
 pub mod file;
 
 use std::collections::HashSet;
