@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ramgate_policy::{Digest, Repository};
+use redb::backends::InMemoryBackend;
 use redb::{
     Database, MultimapTableDefinition, ReadableDatabase as _, ReadableTable as _, TableDefinition,
 };
@@ -46,6 +47,9 @@ pub enum LedgerError {
     /// A record cannot be written.
     #[error("a record cannot be written: {0}")]
     Record(#[from] serde_json::Error),
+    /// A write did not come to its end.
+    #[error("writing to the ledger was interrupted")]
+    Interrupted,
     /// The store cannot be read or written.
     #[error("the ledger cannot be read or written: {0}")]
     Store(Box<redb::Error>),
@@ -82,12 +86,28 @@ impl Ledger {
         }
     }
 
+    /// A ledger that nobody else sees and that is gone with the process.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when there is no memory for it.
+    pub fn in_memory() -> Result<Self, LedgerError> {
+        let builder = Database::builder();
+        let database = builder
+            .create_with_backend(InMemoryBackend::new())
+            .map_err(store)?;
+        Self::read(database)
+    }
+
     fn open_sound(path: &Path) -> Result<Self, LedgerError> {
         let database = match Database::create(path) {
             Ok(database) => database,
             Err(redb::DatabaseError::DatabaseAlreadyOpen) => return Err(LedgerError::InUse),
             Err(error) => return Err(store(error)),
         };
+        Self::read(database)
+    }
+
+    fn read(database: Database) -> Result<Self, LedgerError> {
         let transaction = database.begin_write().map_err(store)?;
         let mut records = BTreeMap::new();
         {
