@@ -9,6 +9,7 @@ mod ledger;
 mod live_policy;
 mod serve;
 mod settings;
+mod signals;
 mod sockets;
 mod telemetry;
 mod unix;

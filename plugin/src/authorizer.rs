@@ -127,19 +127,30 @@ impl Authorizer {
         let Ok(message) = serde_json::from_slice::<AuthZReq<'_>>(body) else {
             return;
         };
-        let brings = Request::parse(&message).is_ok_and(|request| request.brings_images());
-        if !brings {
+        let Ok(request) = Request::parse(&message) else {
+            return;
+        };
+        if !request.brings_images() {
             return;
         }
         self.identity.forget_names();
         let subject = message.subject();
         let by = Some(subject.principal());
-        let taken = tokio::time::timeout(DEADLINE, self.registrar.catch_up(by)).await;
+        let taken = tokio::time::timeout(DEADLINE, async {
+            if request.builds() {
+                self.registrar.catch_up_with_builds(by).await
+            } else {
+                self.registrar.catch_up(by).await
+            }
+        })
+        .await;
         // The watch, or the next question about the image, will do it.
         match taken {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "what a request brought was not taken in"),
-            Err(_) => tracing::warn!("what a request brought was not taken in in time"),
+            Ok(Err(error)) => tracing::debug!(%error, "what a request brought is taken in later"),
+            Err(_) => {
+                tracing::debug!("what a request brought is taken in later: the engine is slow")
+            }
         }
     }
 

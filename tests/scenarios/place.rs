@@ -38,16 +38,16 @@ impl Place {
 
     /// Removes containers and images.
     pub(super) fn clear(&self) -> Result<()> {
-        for (list, remove) in [
-            (["ps", "-aq"], ["rm", "-f"]),
-            (["images", "-q"], ["rmi", "-f"]),
-        ] {
-            let ids = self.docker(&list)?.expect_success()?.stdout;
-            let ids: std::collections::BTreeSet<&str> = ids.split_whitespace().collect();
-            if !ids.is_empty() {
-                let arguments: Vec<&str> = remove.into_iter().chain(ids).collect();
-                self.docker(&arguments)?.expect_success()?;
-            }
+        self.clear_containers()?;
+        self.remove(&["images", "-q"], &["rmi", "-f"])
+    }
+
+    fn remove(&self, list: &[&str], remove: &[&str]) -> Result<()> {
+        let ids = self.docker(list)?.expect_success()?.stdout;
+        let ids: std::collections::BTreeSet<&str> = ids.split_whitespace().collect();
+        if !ids.is_empty() {
+            let arguments: Vec<&str> = remove.iter().copied().chain(ids).collect();
+            self.docker(&arguments)?.expect_success()?;
         }
         Ok(())
     }
@@ -79,6 +79,36 @@ impl Place {
 
     pub(super) fn docker(&self, arguments: &[&str]) -> Result<Output> {
         self.lab.docker(arguments)
+    }
+
+    pub(super) fn clear_containers(&self) -> Result<()> {
+        self.remove(&["ps", "-aq"], &["rm", "-f"])
+    }
+
+    /// Runs `act` while the engine asks no plugin, and uses the other gates. The engine is then stopped.
+    pub(super) fn without_plugin<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.lab.steer_engine(Steering {
+            plugin: false,
+            ..Steering::STANDARD
+        })?;
+        self.lab.restart_engine()?;
+        let result = act();
+        self.lab.stop_engine()?;
+        self.lab.steer_engine(Steering::STANDARD)?;
+        result
+    }
+
+    /// How many lines of the audit log have `text`.
+    pub(super) fn audited(&self, text: &str) -> Result<usize> {
+        let audit = self.lab.read_file("/var/log/ramgate/audit.jsonl")?;
+        Ok(audit.lines().filter(|line| line.contains(text)).count())
+    }
+
+    /// Whether a container runs, as docker says it: `true` or `false`.
+    pub(super) fn running(&self, container: &str) -> Result<String> {
+        let inspect = ["inspect", "-f", "{{.State.Running}}", container];
+        let output = self.docker(&inspect)?.expect_success()?;
+        Ok(output.stdout.trim().to_owned())
     }
 
     /// The status of a GET at the mirror.
