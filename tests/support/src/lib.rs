@@ -40,6 +40,7 @@ mod lab;
 mod network;
 mod ramgate;
 mod registry;
+mod server;
 mod token;
 mod upstream;
 
@@ -48,4 +49,5 @@ pub use engine::{Builder, EngineKind};
 pub use image::Image;
 pub use lab::{Lab, LabOptions};
 pub use ramgate::Steering;
+pub use server::Server;
 pub use upstream::{Fault, Request, Upstream};
