@@ -11,6 +11,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::audit_line::AuditLine;
 use crate::audit_log::{AuditLog, AuditWriter};
 
 /// Starts logging to stderr, and, where there is an audit log, to it. What is returned writes the rest when it is dropped.
@@ -26,11 +27,7 @@ pub(crate) fn start(level: LevelFilter, audit: Option<&Path>) -> io::Result<Opti
     };
     let (log, writer) = AuditLog::start(open(path)?)?;
     let audit = tracing_subscriber::fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_span_list(false)
-        .with_target(false)
+        .event_format(AuditLine)
         .with_writer(log)
         .with_filter(Targets::new().with_target(AUDIT_TARGET, LevelFilter::DEBUG));
     registry.with(audit).init();
