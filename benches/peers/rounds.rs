@@ -9,6 +9,8 @@ use anyhow::Result;
 pub(crate) struct Figure {
     pub(crate) value: f64,
     pub(crate) unit: Unit,
+    /// What ratios are made of; greater is better.
+    pub(crate) score: f64,
     /// Of single requests, in seconds.
     pub(crate) p50: Option<f64>,
     pub(crate) p99: Option<f64>,
@@ -80,9 +82,14 @@ pub(crate) fn quantile(values: &mut [f64], part: f64) -> f64 {
 
 impl Figure {
     pub(crate) fn new(value: f64, unit: Unit) -> Self {
+        let score = match unit {
+            Unit::PerSecond | Unit::BytesPerSecond => value,
+            Unit::Seconds | Unit::Bytes => 1.0 / value,
+        };
         Self {
             value,
             unit,
+            score,
             p50: None,
             p99: None,
             cpu: None,
@@ -97,6 +104,7 @@ impl Figure {
         Self {
             value: of(|figure| Some(figure.value)).unwrap_or(f64::NAN),
             unit: figures.first().map_or(Unit::Seconds, |figure| figure.unit),
+            score: of(|figure| Some(figure.score)).unwrap_or(f64::NAN),
             p50: of(|figure| figure.p50),
             p99: of(|figure| figure.p99),
             cpu: of(|figure| figure.cpu),
@@ -130,10 +138,7 @@ impl Pair {
         let ratios = ours
             .iter()
             .zip(peer)
-            .map(|(ours, peer)| match ours.unit {
-                Unit::PerSecond | Unit::BytesPerSecond => ours.value / peer.value,
-                Unit::Seconds | Unit::Bytes => peer.value / ours.value,
-            })
+            .map(|(ours, peer)| ours.score / peer.score)
             .collect();
         Self {
             ours: Figure::median(ours),
