@@ -45,6 +45,7 @@ mod token;
 mod upstream;
 
 pub use command::{Command, Output, Process};
+pub use directory::{cache, root};
 pub use engine::{Builder, EngineKind};
 pub use image::Image;
 pub use lab::{Lab, LabOptions};
