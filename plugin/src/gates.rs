@@ -125,3 +125,81 @@ impl State {
 
 /// What the daemon uses changes with a restart or reload of it, seldom; a canary costs it a request.
 const REMEMBERED: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use axum::Router;
+    use axum::extract::RawQuery;
+    use axum::routing::{get, post};
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    const INFO: &str = r#"{"HttpProxy":"http://127.0.0.1:5051","HttpsProxy":"http://127.0.0.1:5051","NoProxy":"",
+        "RegistryConfig":{"Mirrors":["http://127.0.0.1:5050/"]},"DriverStatus":null}"#;
+
+    /// An engine that says of itself what it should, and comes past a gate or not.
+    fn engine(socket: &Path, honest: bool, canaries: Canaries) -> Engine {
+        let pull = move |RawQuery(query): RawQuery| async move {
+            let query = query.unwrap_or_default();
+            let host = query.trim_start_matches("fromImage=").split('/').next();
+            if let Some(host) = host.and_then(|host| host.parse().ok())
+                && honest
+            {
+                assert!(canaries.saw(&host), "{query}");
+            }
+        };
+        let router = Router::new()
+            .route("/info", get(|| async { INFO }))
+            .route("/images/create", post(pull));
+        let listener = UnixListener::bind(socket).unwrap();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Engine::new(socket)
+    }
+
+    async fn state(honest: bool, mirror: u16) -> State {
+        let directory = tempfile::tempdir().unwrap();
+        let canaries = Canaries::default();
+        let engine = engine(
+            &directory.path().join("engine.sock"),
+            honest,
+            canaries.clone(),
+        );
+        let address = |port| Some(SocketAddr::from(([127, 0, 0, 1], port)));
+        let hosts = directory.path().join("certs.d");
+        let gates = Gates::new(engine, address(mirror), address(5051), hosts, canaries);
+        gates.state().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_the_daemon_says_is_believed_only_with_a_canary() {
+        assert_eq!(state(true, 5050).await, State::InForce);
+        let State::Open(missing) = state(false, 5050).await else {
+            panic!("an engine that goes another way is not gated");
+        };
+        assert!(missing[0].contains("does not come past"), "{missing:?}");
+        let State::Open(missing) = state(true, 6060).await else {
+            panic!("an engine with another mirror is not gated");
+        };
+        assert!(missing[0].contains("registry-mirrors"), "{missing:?}");
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_does_not_answer_is_an_error() {
+        let engine = Engine::new(Path::new("/nonexistent/engine.sock"));
+        let address = Some(SocketAddr::from(([127, 0, 0, 1], 5050)));
+        let gates = Gates::new(
+            engine,
+            address,
+            address,
+            PathBuf::new(),
+            Canaries::default(),
+        );
+        assert!(matches!(
+            gates.state().await,
+            Err(EngineError::Unreachable(_))
+        ));
+    }
+}
