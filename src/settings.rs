@@ -1,6 +1,6 @@
 //! The settings, `/etc/ramgate/settings.json`: where the gates listen, what they fetch from, where they keep things.
 //!
-//! What is allowed stands in the policy, not here. Every key is optional; [`SettingsFile`]'s defaults are the contract.
+//! What is allowed stands in the policy, not here. Every key is optional; [`file::SettingsFile`]'s defaults are the contract.
 
 mod check;
 pub(crate) mod file;
