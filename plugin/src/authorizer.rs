@@ -166,6 +166,16 @@ impl Case<'_> {
                     let granted = self.policy.evaluate_registry(registry, self.subject);
                     self.grant = Some(granted.map_err(Refusal::Denied)?);
                 }
+                Question::Http1 => {
+                    if self
+                        .engine
+                        .speaks_http2()
+                        .await
+                        .map_err(Refusal::Unevaluated)?
+                    {
+                        return Err(Refusal::Unreadable(Unreadable::FormBody));
+                    }
+                }
                 Question::Gates => {
                     let in_force = self
                         .engine

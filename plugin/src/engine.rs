@@ -102,6 +102,13 @@ struct Info {
     registry_config: Option<RegistryConfig>,
 }
 
+/// The part of `GET /version` that says how new the engine is.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Version {
+    api_version: String,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct RegistryConfig {
@@ -151,6 +158,12 @@ impl Engine {
         Ok(spec
             .and_then(|spec| spec.task_template.container_spec)
             .map(|container| container.image))
+    }
+
+    /// Whether the daemon speaks HTTP/2 on its socket: since 29.2, whose API is 1.53. That of 29.0 is counted in.
+    pub(crate) async fn speaks_http2(&self) -> Result<bool, EngineError> {
+        let version: Version = self.ask("/version").await?.ok_or(EngineError::Unreadable)?;
+        version.speaks_http2().ok_or(EngineError::Unreadable)
     }
 
     /// Whether the daemon uses our mirror and our proxy, by what it says of itself.
@@ -209,6 +222,16 @@ impl Engine {
             .await;
         body.map(|body| Some(body.to_bytes()))
             .map_err(|error| EngineError::Unreachable(error.to_string()))
+    }
+}
+
+// === impl Version ===
+
+impl Version {
+    fn speaks_http2(&self) -> Option<bool> {
+        let (major, minor) = self.api_version.split_once('.')?;
+        let version: (u32, u32) = (major.parse().ok()?, minor.parse().ok()?);
+        Some(version >= (1, 52))
     }
 }
 
@@ -344,6 +367,20 @@ mod tests {
         assert!(image.was_named_by_id("sha256:deadbeef"));
         assert!(!image.was_named_by_id("beef"));
         assert_eq!(image.names().collect::<Vec<_>>(), ["a:1"]);
+    }
+
+    #[test]
+    fn engines_since_29_are_taken_to_speak_http2() {
+        let of = |version: &str| {
+            let api_version = version.to_owned();
+            Version { api_version }.speaks_http2()
+        };
+        assert_eq!(of("1.41"), Some(false));
+        assert_eq!(of("1.51"), Some(false));
+        assert_eq!(of("1.52"), Some(true));
+        assert_eq!(of("1.156"), Some(true));
+        assert_eq!(of("2.0"), Some(true));
+        assert_eq!(of(""), None);
     }
 
     #[test]

@@ -23,4 +23,5 @@ mod unreadable;
 pub use answer::Answer;
 pub use authorizer::Authorizer;
 pub use engine::Engine;
+pub use engine_api::routes_document;
 pub use server::serve;
