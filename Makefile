@@ -13,7 +13,7 @@ demo: build provision
 test: test-unit test-engines
 test-unit:    ; cargo test --locked
 test-engines: provision
-	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines --test lab --test engines
+	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines --test lab --test engines --test differential
 provision:    ; $(ROOT) tests/support/provision
 check: fmt lint doc deny
 fmt:          ; cargo fmt --all --check
