@@ -11,6 +11,9 @@ mod audit;
 mod authorizer;
 mod engine;
 mod engine_api;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod go_form;
 mod go_json;
 mod go_path;
