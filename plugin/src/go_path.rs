@@ -30,9 +30,11 @@ impl<'a> Target<'a> {
         let path = decode_path(path)?;
         let components = path.get(1..).unwrap_or_default().split('/');
         let first = components.clone().next().unwrap_or_default();
+        // A version is one only in front of something.
         let version = first
             .strip_prefix('v')
-            .filter(|rest| rest.starts_with(|next: char| next == '.' || next.is_ascii_digit()));
+            .filter(|rest| rest.starts_with(|next: char| next == '.' || next.is_ascii_digit()))
+            .filter(|_| path.len() > 1 + first.len());
         let below = match version {
             None => path.as_str(),
             Some(_) => path.get(1 + first.len()..).unwrap_or_default(),
@@ -137,6 +139,7 @@ mod tests {
             Ok((Some("1.45"), "/images/a@sha256:abc/tag")),
         );
         check("/", Ok((None, "/")));
+        check("/v1.45", Ok((None, "/v1.45")));
         check("/networks/", Ok((None, "/networks/")));
         check("/v1.45/debug/pprof/", Ok((Some("1.45"), "/debug/pprof/")));
     }

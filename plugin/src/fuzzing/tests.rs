@@ -84,6 +84,54 @@ fn readable_json() -> impl Strategy<Value = String> {
     })
 }
 
+/// A body that could be accepted, with a key in another spelling or one more pair.
+fn spoilt_json() -> impl Strategy<Value = String> {
+    let spelling = select(vec![
+        ("Image", "image"),
+        ("Image", "IMAGE"),
+        ("HostConfig", "hostconfig"),
+        ("HostConfig", "Ho\u{17f}tConfig"),
+        ("Mounts", "mounts"),
+        ("Mounts", "Mount\u{17f}"),
+        ("VolumesFrom", "Volume\u{17f}From"),
+        ("Type", "type"),
+        ("Source", "source"),
+        ("Source", "\u{17f}ource"),
+        ("Source", "\\u017fource"),
+    ]);
+    let pair = select(vec![
+        "\"Image\":\"evil\",",
+        "\"image\":\"evil\",",
+        "\"Image\":null,",
+        "\"Type\":\"image\",",
+        "\"source\":\"evil\",",
+        "\"mounts\":[{\"Type\":\"image\",\"Source\":\"evil\"}],",
+        "\"hostconfig\":null,",
+        "",
+    ]);
+    let at = any::<prop::sample::Index>();
+    (readable_json(), proptest::option::of(spelling), pair, at).prop_map(
+        |(json, spelling, pair, at)| {
+            let json = match spelling {
+                Some((key, other)) => {
+                    json.replacen(&format!("\"{key}\""), &format!("\"{other}\""), 1)
+                }
+                None => json,
+            };
+            let braces: Vec<usize> = json.match_indices('{').map(|(at, _)| at).collect();
+            let at = braces[at.index(braces.len())] + 1;
+            let (before, after) = json.split_at(at);
+            // An empty object must not end in a comma.
+            let pair = if after.starts_with('}') {
+                pair.trim_end_matches(',')
+            } else {
+                pair
+            };
+            format!("{before}{pair}{after}")
+        },
+    )
+}
+
 fn target() -> impl Strategy<Value = String> {
     let piece = select(vec![
         "/",
@@ -225,6 +273,61 @@ fn wire() -> impl Strategy<Value = String> {
         )
 }
 
+/// A request that looks well and has a form in its body, behind headers that may hide it.
+fn lying_wire() -> impl Strategy<Value = String> {
+    let target = select(vec![
+        "/images/create?fromImage=alpine&tag=3",
+        "/images/create?fromSrc=-&repo=x",
+        "/plugins/pull?remote=acme/plugin&name=x",
+        "/plugins/pull?remote=acme/plugin",
+        "/plugins/pull?remote=acme/plugin&name=a/ramgate:1",
+        "/v1.44/commit?container=mine",
+    ]);
+    let pair = select(vec![
+        ("fromImage", "evil/tool"),
+        ("remote", "evil/plugin"),
+        ("name", "ramgate"),
+        ("container", "theirs"),
+    ]);
+    let kind = select(vec![
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=b",
+        "application/json",
+        "application/x-tar",
+        "text/plain",
+    ]);
+    let length = select(vec!["own", "0"]);
+    let headers = (vec(kind, 0..3), vec(length, 0..3), any::<bool>());
+    (
+        select(vec!["h1", "h2"]),
+        target,
+        pair,
+        any::<bool>(),
+        headers,
+    )
+        .prop_map(
+            |(protocol, target, (key, value), is_multipart, (kinds, lengths, is_chunked))| {
+                let body = if is_multipart {
+                    format!("--b\r\nx; name=\"{key}\"\r\n\r\n{value}\r\n--b--")
+                } else {
+                    format!("{key}={value}")
+                };
+                let mut text = format!("{protocol} POST {target}\n");
+                for kind in kinds {
+                    text += &format!("Content-Type: {kind}\n");
+                }
+                for length in lengths {
+                    let length = if length == "own" { body.len() } else { 0 };
+                    text += &format!("Content-Length: {length}\n");
+                }
+                if is_chunked {
+                    text += "Transfer-Encoding: chunked\n";
+                }
+                format!("{text}\n{body}")
+            },
+        )
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -236,6 +339,16 @@ proptest! {
     #[test]
     fn json_that_can_be_read_names_what_go_finds(body in readable_json()) {
         super::go_json(body.as_bytes());
+    }
+
+    #[test]
+    fn json_that_is_spoilt_names_what_go_finds(body in spoilt_json()) {
+        super::go_json(body.as_bytes());
+    }
+
+    #[test]
+    fn requests_that_lie_do_nothing_that_was_not_asked(wire in lying_wire()) {
+        super::request(wire.as_bytes());
     }
 
     #[test]
