@@ -2,10 +2,11 @@
 CACHE := $(or $(RAMGATE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ramgate)
 TOOLS := $(CACHE)/tools
 DENY  := $(TOOLS)/bin/cargo-deny
+FUZZ  := $(TOOLS)/bin/cargo-fuzz
 ROOT  := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=HOME,PATH,RAMGATE_CACHE,XDG_CACHE_HOME,CARGO_TARGET_DIR)
 export RAMGATE_CACHE := $(CACHE)
 
-.PHONY: build demo test test-unit test-engines check fmt lint doc deny golden bench provision clean
+.PHONY: build demo test test-unit test-engines check fmt lint doc deny golden fuzz bench provision clean
 
 build:        ; cargo build --release --locked
 demo: build provision
@@ -26,5 +27,9 @@ $(DENY):      ; cargo install cargo-deny --version 0.20.2 --locked --root $(TOOL
 golden:
 	INSTA_UPDATE=always cargo test --locked -p ramgate-policy -p ramgate-plugin
 	cargo run --locked --quiet -- policy schema > docs/policy.schema.json
+# One target at a time, as in `make fuzz TARGET=go_json SECONDS=600`. The stable compiler will do.
+fuzz: $(FUZZ)
+	RUSTC_BOOTSTRAP=1 PATH=$(TOOLS)/bin:$$PATH cargo fuzz run --sanitizer none $(or $(TARGET),request) -- -max_total_time=$(or $(SECONDS),60) -max_len=4096
+$(FUZZ):      ; cargo install cargo-fuzz --version 0.13.1 --locked --root $(TOOLS)
 bench:        ; cargo bench --locked --workspace
 clean:        ; cargo clean
