@@ -2,18 +2,22 @@
 //!
 //! The gates never see one another. What they share is the policy's snapshot, which this module hands to each.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use ramgate_egress::Egress;
 use ramgate_mirror::Mirror;
-use ramgate_plugin::{Authorizer, Engine};
+use ramgate_plugin::{Authorizer, Engine, Identity, Registrar, Watch};
 use ramgate_policy::{Registry, Steering};
+use ramgate_provenance::Ledger;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::control;
+use crate::ledger::Desk;
 use crate::live_policy::LivePolicy;
 use crate::settings::{self, Settings};
 use crate::sockets;
@@ -39,16 +43,28 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
         None => None,
     };
 
+    let ledger = Arc::new(open_ledger(&ledger_path(&settings))?);
+    let registrar = Registrar::new(engine(&settings), Arc::clone(&ledger))?;
+    let control = sockets::unix("state-dir", &control_path(&settings))?;
+    gates.spawn(control::serve(
+        control,
+        Desk::new(registrar.clone()),
+        shutdown.clone(),
+    ));
     if let Some(listener) = plugin {
-        let authorizer = authorizer(&settings, &policy);
+        let identity = Identity::new(registrar.clone());
+        let authorizer = Authorizer::new(policy.current(), registrar.clone(), identity.clone());
         gates.spawn(ramgate_plugin::serve(
             listener,
             authorizer,
             shutdown.clone(),
         ));
+        let watch = Watch::new(registrar, identity, policy.current());
+        tokio::spawn(watch.run(shutdown.clone()));
     }
     if let Some((listener, part)) = mirror {
-        let mirror = Mirror::new(mirror_config(part)?, policy.current()).context("mirror")?;
+        let config = mirror_config(part)?;
+        let mirror = Mirror::new(config, policy.current(), ledger).context("mirror")?;
         gates.spawn(ramgate_mirror::serve(listener, mirror, shutdown.clone()));
     }
     if let Some(listener) = egress {
@@ -80,14 +96,34 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
     ended
 }
 
-/// The plugin's way of deciding, as `serve` and `decide` use it.
-pub(crate) fn authorizer(settings: &Settings, policy: &LivePolicy) -> Authorizer {
-    let engine = Engine::new(
+/// The engine that the settings name, and the gates that it should use.
+pub(crate) fn engine(settings: &Settings) -> Engine {
+    Engine::new(
         &settings.engine_socket,
         settings.mirror.as_ref().map(|mirror| mirror.listen),
         settings.egress_listen,
-    );
-    Authorizer::new(policy.current(), engine)
+    )
+}
+
+/// Where the ledger is.
+pub(crate) fn ledger_path(settings: &Settings) -> PathBuf {
+    settings.state_dir.join("ledger.redb")
+}
+
+/// Where a running ramgate takes the commands of administrators.
+pub(crate) fn control_path(settings: &Settings) -> PathBuf {
+    settings.state_dir.join("control.sock")
+}
+
+fn open_ledger(path: &Path) -> anyhow::Result<Ledger> {
+    let opened = Ledger::open(path).with_context(|| format!("state-dir: {}", path.display()))?;
+    if let Some(aside) = opened.damaged {
+        tracing::error!(
+            ledger = %path.display(), damaged = %aside.display(),
+            "the ledger was damaged and is put aside; what is known of images is learned anew"
+        );
+    }
+    Ok(opened.ledger)
 }
 
 /// The names under which references reach our own mirror.

@@ -18,6 +18,7 @@ pub mod fuzzing;
 mod manifest;
 mod manifests;
 mod mirror;
+mod origins;
 mod path;
 mod server;
 mod store;
