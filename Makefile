@@ -29,7 +29,9 @@ golden:
 	cargo run --locked --quiet -- policy schema > docs/policy.schema.json
 # One target at a time, as in `make fuzz TARGET=go_json SECONDS=600`. The stable compiler will do.
 fuzz: $(FUZZ)
-	RUSTC_BOOTSTRAP=1 PATH=$(TOOLS)/bin:$$PATH cargo fuzz run --sanitizer none $(or $(TARGET),request) -- -max_total_time=$(or $(SECONDS),60) -max_len=4096
+	mkdir -p fuzz/corpus/$(or $(TARGET),request)
+	RUSTC_BOOTSTRAP=1 PATH=$(TOOLS)/bin:$$PATH cargo fuzz run --sanitizer none $(or $(TARGET),request) \
+		fuzz/corpus/$(or $(TARGET),request) fuzz/seeds/$(or $(TARGET),request) -- -max_total_time=$(or $(SECONDS),60) -max_len=4096
 $(FUZZ):      ; cargo install cargo-fuzz --version 0.13.1 --locked --root $(TOOLS)
 bench:        ; cargo bench --locked --workspace
 clean:        ; cargo clean

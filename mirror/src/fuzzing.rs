@@ -45,7 +45,8 @@ pub fn path(text: &[u8]) {
         .path()
         .split_once('/')
         .unwrap_or_else(|| (repository.path(), ""));
-    if first.contains('.') || first == "localhost" {
+    // A name that is nearly too long is so with what Docker Hub puts in front of it.
+    if first.contains('.') || first == "localhost" || repository.path().len() > 200 {
         return;
     }
     let written = parse(
