@@ -3,6 +3,7 @@ CACHE := $(or $(RAMGATE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ramgate)
 TOOLS := $(CACHE)/tools
 DENY  := $(TOOLS)/bin/cargo-deny
 FUZZ  := $(TOOLS)/bin/cargo-fuzz
+NGINX := $(TOOLS)/nginx/usr/sbin/nginx
 ROOT  := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=HOME,PATH,RAMGATE_CACHE,XDG_CACHE_HOME,CARGO_TARGET_DIR)
 export RAMGATE_CACHE := $(CACHE)
 
@@ -14,7 +15,7 @@ demo: build provision
 test: test-unit test-engines
 test-unit:    ; cargo test --locked
 test-engines: provision
-	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines --test lab --test engines --test differential
+	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines --test lab --test engines --test differential --test service
 provision:    ; $(ROOT) tests/support/provision
 check: fmt lint doc deny
 fmt:          ; cargo fmt --all --check
@@ -33,5 +34,10 @@ fuzz: $(FUZZ)
 	RUSTC_BOOTSTRAP=1 PATH=$(TOOLS)/bin:$$PATH cargo fuzz run --sanitizer none $(or $(TARGET),request) \
 		fuzz/corpus/$(or $(TARGET),request) fuzz/seeds/$(or $(TARGET),request) -- -max_total_time=$(or $(SECONDS),60) -max_len=4096
 $(FUZZ):      ; cargo install cargo-fuzz --version 0.13.1 --locked --root $(TOOLS)
-bench:        ; cargo bench --locked --workspace
+# Parts: decision, plugin, mirror, engine, footprint; as in `make bench ARGS=plugin`. What is missing is skipped, and said.
+bench: $(NGINX); $(ROOT) cargo bench --locked --bench peers -- $(ARGS)
+# A peer of the mirror, unpacked and not installed. Elsewhere than on Debian it is skipped.
+$(NGINX):
+	@mkdir -p $(TOOLS)/nginx
+	-cd $(TOOLS)/nginx && apt-get download nginx && dpkg-deb --extract nginx_*.deb . && rm nginx_*.deb
 clean:        ; cargo clean

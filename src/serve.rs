@@ -2,6 +2,7 @@
 //!
 //! The gates never see one another. What they share is the policy's snapshot, which this module hands to each.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +10,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use ramgate_egress::Egress;
 use ramgate_mirror::Mirror;
-use ramgate_plugin::{Authorizer, Engine, Identity, Registrar, Watch};
+use ramgate_plugin::{Authorizer, Engine, Gates, Identity, Registrar, Watch};
 use ramgate_policy::{Registry, Steering};
-use ramgate_provenance::Ledger;
-use tokio::signal::unix::{SignalKind, signal};
+use ramgate_provenance::{Canaries, Ledger};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -20,68 +21,56 @@ use crate::control;
 use crate::ledger::Desk;
 use crate::live_policy::LivePolicy;
 use crate::settings::{self, Settings};
+use crate::signals::Signals;
 use crate::sockets;
+
+/// The gates' listeners, of those that the settings enable.
+struct Listeners {
+    plugin: Option<UnixListener>,
+    mirror: Option<TcpListener>,
+    egress: Option<TcpListener>,
+    control: UnixListener,
+}
+
+// === impl Listeners ===
+
+impl Listeners {
+    async fn bind(settings: &Settings) -> anyhow::Result<Self> {
+        let plugin = settings.plugin_socket.as_deref().map(sockets::plugin);
+        let tcp = async |key, address: Option<SocketAddr>| match address {
+            Some(address) => sockets::tcp(key, address).await.map(Some),
+            None => Ok(None),
+        };
+        let mirror = settings.mirror.as_ref().map(|mirror| mirror.listen);
+        Ok(Self {
+            plugin: plugin.transpose()?,
+            mirror: tcp("mirror.listen", mirror).await?,
+            egress: tcp("egress.listen", settings.egress_listen).await?,
+            control: sockets::unix("state-dir", &control_path(settings))?,
+        })
+    }
+}
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Result<()> {
+    let Signals { hangup, stop } = Signals::new()?;
     // TLS needs a provider for the process; ring is the one that is built in.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let shutdown = CancellationToken::new();
-    let mut gates = JoinSet::new();
-
-    let plugin = settings
-        .plugin_socket
-        .as_deref()
-        .map(sockets::plugin)
-        .transpose()?;
-    let mirror = match &settings.mirror {
-        Some(mirror) => Some((sockets::tcp("mirror.listen", mirror.listen).await?, mirror)),
-        None => None,
-    };
-    let egress = match settings.egress_listen {
-        Some(address) => Some(sockets::tcp("egress.listen", address).await?),
-        None => None,
-    };
-
     let ledger = Arc::new(open_ledger(&ledger_path(&settings))?);
-    let registrar = Registrar::new(engine(&settings), Arc::clone(&ledger))?;
-    let control = sockets::unix("state-dir", &control_path(&settings))?;
-    gates.spawn(control::serve(
-        control,
-        Desk::new(registrar.clone()),
-        shutdown.clone(),
-    ));
-    if let Some(listener) = plugin {
-        let identity = Identity::new(registrar.clone());
-        let authorizer = Authorizer::new(policy.current(), registrar.clone(), identity.clone());
-        gates.spawn(ramgate_plugin::serve(
-            listener,
-            authorizer,
-            shutdown.clone(),
-        ));
-        let watch = Watch::new(registrar, identity, policy.current());
-        tokio::spawn(watch.run(shutdown.clone()));
-    }
-    if let Some((listener, part)) = mirror {
-        let config = mirror_config(part)?;
-        let mirror = Mirror::new(config, policy.current(), ledger).context("mirror")?;
-        gates.spawn(ramgate_mirror::serve(listener, mirror, shutdown.clone()));
-    }
-    if let Some(listener) = egress {
-        let steering = Steering {
-            docker_hub_by_mirror: settings.mirror.is_some(),
-        };
-        let egress = Egress::new(policy.current(), ramgate_egress::Config::new(steering));
-        gates.spawn(ramgate_egress::serve(listener, egress, shutdown.clone()));
-    }
+    let listeners = Listeners::bind(&settings).await?;
+    let shutdown = CancellationToken::new();
+    let mut gates = start(listeners, &settings, &policy, ledger, &shutdown)?;
     announce(&settings, &policy);
-    let follower = tokio::spawn(policy.follow(shutdown.clone()));
+    let follower = tokio::spawn(policy.follow(hangup, shutdown.clone()));
     // Outside systemd there is nobody to notify.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!("ready");
 
     let ended = tokio::select! {
-        signal = stop_signal() => signal.map(|name| tracing::info!(signal = name, "stopping")),
+        name = stop.wait() => {
+            tracing::info!(signal = name, "stopping");
+            Ok(())
+        }
         // A gate that ends by itself is a hole: all of them stop, and the engine fails closed.
         Some(gate) = gates.join_next() => Err(ended_early(gate)),
     };
@@ -96,13 +85,62 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
     ended
 }
 
-/// The engine that the settings name, and the gates that it should use.
-pub(crate) fn engine(settings: &Settings) -> Engine {
-    Engine::new(
-        &settings.engine_socket,
-        settings.mirror.as_ref().map(|mirror| mirror.listen),
+/// Starts the gates behind their listeners, the watch, and what administrators ask.
+fn start(
+    listeners: Listeners,
+    settings: &Settings,
+    policy: &LivePolicy,
+    ledger: Arc<Ledger>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<JoinSet<std::io::Result<()>>> {
+    let mut gates = JoinSet::new();
+    let canaries = Canaries::default();
+    let registrar = registrar(settings, Arc::clone(&ledger), canaries.clone())?;
+    let desk = Desk::new(registrar.clone());
+    gates.spawn(control::serve(listeners.control, desk, shutdown.clone()));
+    if let Some(listener) = listeners.plugin {
+        let identity = Identity::new(registrar.clone());
+        let authorizer = Authorizer::new(policy.current(), registrar.clone(), identity.clone());
+        let plugin = ramgate_plugin::serve(listener, authorizer, shutdown.clone());
+        gates.spawn(plugin);
+        let watch = Watch::new(registrar, identity, policy.current());
+        tokio::spawn(watch.run(shutdown.clone()));
+    }
+    if let Some((listener, part)) = listeners.mirror.zip(settings.mirror.as_ref()) {
+        let config = mirror_config(part, canaries.clone())?;
+        let mirror = Mirror::new(config, policy.current(), ledger).context("mirror")?;
+        gates.spawn(ramgate_mirror::serve(listener, mirror, shutdown.clone()));
+    }
+    if let Some(listener) = listeners.egress {
+        let steering = Steering {
+            docker_hub_by_mirror: settings.mirror.is_some(),
+        };
+        let config = ramgate_egress::Config {
+            canaries,
+            ..ramgate_egress::Config::new(steering)
+        };
+        let egress = Egress::new(policy.current(), config);
+        gates.spawn(ramgate_egress::serve(listener, egress, shutdown.clone()));
+    }
+    Ok(gates)
+}
+
+/// Keeps `ledger` for the engine that the settings name; its gates see `canaries`.
+pub(crate) fn registrar(
+    settings: &Settings,
+    ledger: Arc<Ledger>,
+    canaries: Canaries,
+) -> anyhow::Result<Registrar> {
+    let engine = Engine::new(&settings.engine_socket);
+    let mirror = settings.mirror.as_ref().map(|mirror| mirror.listen);
+    let gates = Gates::new(
+        engine.clone(),
+        mirror,
         settings.egress_listen,
-    )
+        HOSTS_DIRECTORY.into(),
+        canaries,
+    );
+    Ok(Registrar::new(engine, gates, ledger)?)
 }
 
 /// Where the ledger is.
@@ -144,7 +182,10 @@ pub(crate) fn mirror_names(settings: &Settings) -> Vec<Registry> {
     named.chain(mirror.listen.to_string().parse()).collect()
 }
 
-fn mirror_config(part: &settings::Mirror) -> anyhow::Result<ramgate_mirror::Config> {
+fn mirror_config(
+    part: &settings::Mirror,
+    canaries: Canaries,
+) -> anyhow::Result<ramgate_mirror::Config> {
     let mut upstreams = std::collections::BTreeMap::new();
     for (registry, upstream) in &part.upstreams {
         let key = || format!("mirror.upstreams.{registry}");
@@ -178,6 +219,7 @@ fn mirror_config(part: &settings::Mirror) -> anyhow::Result<ramgate_mirror::Conf
         tag_ttl: part.tag_ttl,
         stale_if_error: part.stale_if_error,
         upstreams,
+        canaries,
     })
 }
 
@@ -207,14 +249,7 @@ fn ended_early(gate: Result<std::io::Result<()>, tokio::task::JoinError>) -> any
     }
 }
 
-async fn stop_signal() -> anyhow::Result<&'static str> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok("SIGTERM"),
-        _ = interrupt.recv() => Ok("SIGINT"),
-    }
-}
-
+/// Where dockerd since 28.0 reads where to fetch from instead (moby `daemon/hosts.go`).
+const HOSTS_DIRECTORY: &str = "/etc/docker/certs.d";
 /// How long open connections may go on; systemd's own patience is 90 s.
 const GRACE: Duration = Duration::from_secs(5);

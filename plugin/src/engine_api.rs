@@ -75,6 +75,11 @@ impl<'a> Request<'a> {
         })
     }
 
+    /// Whether something was built once it is carried out.
+    pub(crate) const fn builds(&self) -> bool {
+        matches!(self.route.rule, Rule::Build | Rule::BuildSession)
+    }
+
     /// Whether images may have come once it is carried out.
     pub(crate) const fn brings_images(&self) -> bool {
         matches!(

@@ -15,9 +15,11 @@ mod engine_api;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod gates;
 mod go_form;
 mod go_json;
 mod go_path;
+mod hosts_file;
 mod identity;
 mod location;
 mod message;
@@ -31,6 +33,7 @@ pub use answer::Answer;
 pub use authorizer::Authorizer;
 pub use engine::{Engine, EngineError};
 pub use engine_api::routes_document;
+pub use gates::Gates;
 pub use identity::Identity;
 pub use registrar::{Registrar, RegistrarError};
 pub use server::serve;

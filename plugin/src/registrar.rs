@@ -16,6 +16,7 @@ use ramgate_provenance::{Base, Ledger, LedgerError, Record, Way};
 use thiserror::Error;
 
 use crate::engine::{Engine, EngineError, Event, Happening, Image};
+use crate::gates::Gates;
 
 /// Keeps the ledger of one engine. Cloning it is cheap.
 #[derive(Clone, Debug)]
@@ -26,9 +27,12 @@ pub struct Registrar {
 #[derive(Debug)]
 struct Inner {
     engine: Engine,
+    gates: Gates,
     ledger: Arc<Ledger>,
-    /// Up to when events have been taken in, in nanoseconds since 1970; 0 before the first look at this engine.
+    /// When the last event was that was seen, in nanoseconds since 1970 by the engine's clock; 0 before the first.
     seen_until: AtomicU64,
+    /// The same as it stands in the ledger.
+    written_until: AtomicU64,
     /// Whether nothing was missed since the last look at all images.
     unbroken: Mutex<bool>,
     /// One look at the engine at a time.
@@ -52,17 +56,19 @@ pub enum RegistrarError {
 // === impl Registrar ===
 
 impl Registrar {
-    /// Keeps `ledger` for `engine`. Nothing is asked yet.
+    /// Keeps `ledger` for `engine`, whose builds `gates` tells of. Nothing is asked yet.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub fn new(engine: Engine, ledger: Arc<Ledger>) -> Result<Self, RegistrarError> {
+    pub fn new(engine: Engine, gates: Gates, ledger: Arc<Ledger>) -> Result<Self, RegistrarError> {
         let seen_until = ledger.watched_until()?.unwrap_or_default();
         Ok(Self {
             inner: Arc::new(Inner {
                 engine,
+                gates,
                 ledger,
                 seen_until: AtomicU64::new(seen_until),
+                written_until: AtomicU64::new(seen_until),
                 unbroken: Mutex::new(false),
                 turn: tokio::sync::Mutex::new(()),
             }),
@@ -79,6 +85,11 @@ impl Registrar {
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.inner.engine
+    }
+
+    /// Whether the other gates are in force.
+    pub(crate) fn gates(&self) -> &Gates {
+        &self.inner.gates
     }
 
     /// What is known of an image that the engine has, learning it first if nothing is.
@@ -119,13 +130,22 @@ impl Registrar {
         }
     }
 
+    /// As [`Self::catch_up`], and looks at all images that are there: something was built.
+    pub(crate) async fn catch_up_with_builds(
+        &self,
+        by: Option<&str>,
+    ) -> Result<(), RegistrarError> {
+        self.catch_up(by).await?;
+        let _turn = self.inner.turn.lock().await;
+        self.conclude_all().await
+    }
+
     /// Notes that events may have been missed.
     pub(crate) fn note_gap(&self) {
         *lock(&self.inner.unbroken) = false;
     }
 
-    /// Up to when events have been taken in.
-    pub(crate) fn seen_until(&self) -> Option<u64> {
+    fn seen_until(&self) -> Option<u64> {
         Some(self.inner.seen_until.load(Ordering::Acquire)).filter(|time| *time > 0)
     }
 
@@ -143,7 +163,13 @@ impl Registrar {
             Happening::Load(id) => (Way::Load, id),
             Happening::Import(id) => (Way::Import, id),
             Happening::Commit(id) => (Way::Commit, id),
-            Happening::Rename | Happening::Start(_) | Happening::Other => return Ok(()),
+            Happening::Appear(id) => {
+                self.take_in_appearance(id).await?;
+                return self.advance(event.time);
+            }
+            Happening::Untag | Happening::Start(_) | Happening::Other => {
+                return self.pass(event.time);
+            }
         };
         let image = self.engine().image(id).await?;
         let id = image
@@ -235,32 +261,40 @@ impl Registrar {
         Ok(())
     }
 
-    /// What happened since the last look. Whether it is certain that this is all.
+    /// An image that is there now. If it came in another way than by a build, an event will say so, and count for more.
+    async fn take_in_appearance(&self, id: &str) -> Result<(), RegistrarError> {
+        let known = id.parse().ok().and_then(|id| self.ledger().record(&id));
+        if known.is_none()
+            && let Some(image) = self.engine().image(id).await?
+        {
+            self.conclude(&image).await?;
+        }
+        Ok(())
+    }
+
+    /// What happened since the last event that was seen. Whether it is certain that this is all: the engine still remembers
+    /// that one, and so everything after it.
     async fn take_in_past(&self, by: Option<&str>) -> Result<bool, RegistrarError> {
-        let now = wall_clock();
         let Some(since) = self.seen_until() else {
-            self.advance(now)?;
             return Ok(false);
         };
-        let events = self.engine().events(Some(since), Some(now)).await?;
+        let events = self
+            .engine()
+            .events(Some(since), Some(wall_clock()))
+            .await?;
         let events = events.collect().await?;
-        for event in &events {
+        let remembered = events.iter().any(|event| event.time == since);
+        for event in events.iter().filter(|event| event.time > since) {
             self.take_in(event, by).await?;
         }
-        Ok(events.len() < EVENTS_KEPT)
+        Ok(remembered)
     }
 
     /// Looks at everything: what happened since the last time, as far as the engine remembers, and then at all images.
     async fn reconcile(&self) -> Result<(), RegistrarError> {
         let complete = self.take_in_past(None).await?;
         *lock(&self.inner.unbroken) = complete;
-        for listed in self.engine().images().await? {
-            if self.ledger().record(&listed.id).is_none()
-                && let Some(image) = self.engine().image(listed.id.as_str()).await?
-            {
-                self.conclude(&image).await?;
-            }
-        }
+        self.conclude_all().await?;
         *lock(&self.inner.unbroken) = true;
         tracing::info!(
             images = self.ledger().records().len(),
@@ -270,11 +304,23 @@ impl Registrar {
         Ok(())
     }
 
+    /// Takes in every image that is there and of which no event told: older engines say nothing of a build without a name.
+    async fn conclude_all(&self) -> Result<(), RegistrarError> {
+        for listed in self.engine().images().await? {
+            if self.ledger().record(&listed.id).is_none()
+                && let Some(image) = self.engine().image(listed.id.as_str()).await?
+            {
+                self.conclude(&image).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// What an image is of which no event told.
     async fn conclude(&self, image: &Image) -> Result<Arc<Record>, RegistrarError> {
         let mut record = Record::new(Way::Unknown, seconds(wall_clock()));
         record.origins = self.ledger().repositories(&image.id)?;
-        if !self.engine().has_containerd_store().await? {
+        if !self.engine().info().await?.has_containerd_store() {
             record.origins.extend(image.repositories());
         }
         record.name = image.tags().next().map(ToOwned::to_owned);
@@ -305,14 +351,26 @@ impl Registrar {
             }
             Way::Adopt | Way::Pull | Way::Unknown => Base::default(),
         };
-        record.gated = record.way != Way::Build || self.engine().gates_in_force().await?;
+        record.gated = record.way != Way::Build || self.gates().state().await?.is_in_force();
         Ok(())
     }
 
-    /// Remembers up to when events were taken in.
+    /// Remembers an event that changed nothing; on disk only now and then, since there can be many.
+    fn pass(&self, time: u64) -> Result<(), RegistrarError> {
+        let before = self.inner.seen_until.fetch_max(time, Ordering::AcqRel);
+        let written = self.inner.written_until.load(Ordering::Acquire);
+        if time > before && time.saturating_sub(written) > WRITTEN_EVERY {
+            self.inner.written_until.store(time, Ordering::Release);
+            self.ledger().set_watched_until(time)?;
+        }
+        Ok(())
+    }
+
+    /// Remembers an event that was taken in.
     fn advance(&self, time: u64) -> Result<(), RegistrarError> {
         let before = self.inner.seen_until.fetch_max(time, Ordering::AcqRel);
         if time > before {
+            self.inner.written_until.store(time, Ordering::Release);
             self.ledger().set_watched_until(time)?;
         }
         Ok(())
@@ -345,5 +403,5 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// dockerd keeps the last 256 events of all kinds (moby `daemon/events/events.go`); with as many, some may be gone.
-const EVENTS_KEPT: usize = 200;
+/// Far less than 256 events of health checks take, which is what dockerd remembers (moby `daemon/events/events.go`).
+const WRITTEN_EVERY: u64 = 1_000_000_000;

@@ -84,17 +84,16 @@ impl Watch {
 
     async fn take_in(&self, event: &Event) -> Result<(), RegistrarError> {
         match event.happening() {
-            Happening::Start(container) => self.started(container).await,
-            Happening::Other => Ok(()),
-            Happening::Pull(_)
-            | Happening::Load(_)
-            | Happening::Import(_)
+            Happening::Start(container) => self.started(container).await?,
+            Happening::Other => {}
+            Happening::Appear(_)
             | Happening::Commit(_)
-            | Happening::Rename => {
-                self.identity.forget_names();
-                self.registrar.take_in(event, None).await
-            }
+            | Happening::Import(_)
+            | Happening::Load(_)
+            | Happening::Pull(_)
+            | Happening::Untag => self.identity.forget_names(),
         }
+        self.registrar.take_in(event, None).await
     }
 
     /// A container runs, whoever started it. What a request was allowed, is allowed here.

@@ -2,6 +2,7 @@
 
 mod builds;
 mod containers;
+mod identity;
 mod operation;
 mod place;
 mod pulls;
@@ -15,7 +16,7 @@ pub(crate) use place::Place;
 pub(crate) type Scenario = fn(&Place) -> Result<()>;
 
 /// Every scenario, by name.
-pub(crate) const SCENARIOS: [(&str, Scenario); 10] = [
+pub(crate) const SCENARIOS: [(&str, Scenario); 15] = [
     (
         "an_official_image_is_pulled_through_the_mirror_and_runs",
         pulls::official_image,
@@ -41,6 +42,23 @@ pub(crate) const SCENARIOS: [(&str, Scenario); 10] = [
         "a_denied_image_that_is_on_the_host_does_not_run",
         containers::local_image,
     ),
+    (
+        "a_denied_image_stays_denied_whatever_is_made_of_it",
+        identity::laundering,
+    ),
+    (
+        "what_is_built_here_runs_whatever_it_is_called",
+        identity::own_images,
+    ),
+    (
+        "an_image_that_came_unwatched_is_unknown_until_it_is_adopted",
+        identity::unwatched,
+    ),
+    (
+        "a_container_that_no_request_was_allowed_for_is_found",
+        identity::watched,
+    ),
+    ("a_lost_ledger_is_made_anew", identity::lost_ledger),
     ("requests_that_lie_are_refused", requests::lying_requests),
     (
         "the_engine_fails_closed_without_ramgate_and_recovers_with_it",

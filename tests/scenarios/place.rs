@@ -1,9 +1,10 @@
 //! A lab with ramgate in front of its engine, and what every scenario does with it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use ramgate_lab::{EngineKind, Lab, LabOptions, Output, Steering};
 use serde_json::{Value, json};
 
@@ -38,18 +39,22 @@ impl Place {
 
     /// Removes containers and images.
     pub(super) fn clear(&self) -> Result<()> {
-        for (list, remove) in [
-            (["ps", "-aq"], ["rm", "-f"]),
-            (["images", "-q"], ["rmi", "-f"]),
-        ] {
-            let ids = self.docker(&list)?.expect_success()?.stdout;
-            let ids: std::collections::BTreeSet<&str> = ids.split_whitespace().collect();
-            if !ids.is_empty() {
-                let arguments: Vec<&str> = remove.into_iter().chain(ids).collect();
-                self.docker(&arguments)?.expect_success()?;
+        self.clear_containers()?;
+        self.remove(&["images", "-q"], &["rmi", "-f"])
+    }
+
+    /// Removes all that `list` prints. An image goes with another that it was the parent of, and is then not there to remove.
+    fn remove(&self, list: &[&str], remove: &[&str]) -> Result<()> {
+        for _ in 0..3 {
+            let ids = self.docker(list)?.expect_success()?.stdout;
+            let ids: BTreeSet<&str> = ids.split_whitespace().collect();
+            if ids.is_empty() {
+                return Ok(());
             }
+            let arguments: Vec<&str> = remove.iter().copied().chain(ids).collect();
+            self.docker(&arguments)?;
         }
-        Ok(())
+        bail!("the engine could not be cleared")
     }
 
     /// Writes a policy and waits until it is in force.
@@ -79,6 +84,36 @@ impl Place {
 
     pub(super) fn docker(&self, arguments: &[&str]) -> Result<Output> {
         self.lab.docker(arguments)
+    }
+
+    pub(super) fn clear_containers(&self) -> Result<()> {
+        self.remove(&["ps", "-aq"], &["rm", "-f"])
+    }
+
+    /// Runs `act` while the engine asks no plugin, and uses the other gates. The engine is then stopped.
+    pub(super) fn without_plugin<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.lab.steer_engine(Steering {
+            plugin: false,
+            ..Steering::STANDARD
+        })?;
+        self.lab.restart_engine()?;
+        let result = act();
+        self.lab.stop_engine()?;
+        self.lab.steer_engine(Steering::STANDARD)?;
+        result
+    }
+
+    /// How many lines of the audit log have `text`.
+    pub(super) fn audited(&self, text: &str) -> Result<usize> {
+        let audit = self.lab.read_file("/var/log/ramgate/audit.jsonl")?;
+        Ok(audit.lines().filter(|line| line.contains(text)).count())
+    }
+
+    /// Whether a container runs, as docker says it: `true` or `false`.
+    pub(super) fn running(&self, container: &str) -> Result<String> {
+        let inspect = ["inspect", "-f", "{{.State.Running}}", container];
+        let output = self.docker(&inspect)?.expect_success()?;
+        Ok(output.stdout.trim().to_owned())
     }
 
     /// The status of a GET at the mirror.

@@ -48,8 +48,11 @@ pub(crate) enum Happening<'a> {
     Import(&'a str),
     /// This image, by its ID, was committed.
     Commit(&'a str),
-    /// Names of images have changed.
-    Rename,
+    /// This image, by its ID, was given a name, or made: on some engines the only event of a build, on all one of several of a
+    /// commit and an import.
+    Appear(&'a str),
+    /// A name of an image is gone.
+    Untag,
     /// This container was started, by its ID.
     Start(&'a str),
     /// Nothing that matters here.
@@ -125,7 +128,8 @@ impl Event {
             ("image", "pull") => Happening::Pull(id),
             ("image", "load") => Happening::Load(id),
             ("image", "import") => Happening::Import(id),
-            ("image", "tag" | "untag" | "delete" | "create") => Happening::Rename,
+            ("image", "tag" | "create") => Happening::Appear(id),
+            ("image", "untag" | "delete") => Happening::Untag,
             ("container", "commit") => match self.actor.attributes.get("imageID") {
                 Some(image) => Happening::Commit(image),
                 None => Happening::Other,
@@ -136,8 +140,9 @@ impl Event {
     }
 }
 
-/// What is asked for. A busy host has far more events than these, and remembers only the last 256 of all.
-pub(super) const FILTERS: &str = r#"{"type":["image","container"],"event":["pull","load","import","tag","untag","delete","create","commit","start"]}"#;
+/// What is asked for. Events of containers that do not matter are asked for as well: the last one that was seen is how it is told
+/// later that none was missed, and the engine remembers only the last 256 of all kinds.
+pub(super) const FILTERS: &str = r#"{"type":["image","container"]}"#;
 /// Labels are in an event, and may be long.
 const LINE_SIZE_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Past events come at once.
@@ -170,7 +175,7 @@ mod tests {
         );
         check(
             r#"{"Type":"image","Action":"untag","Actor":{"ID":"sha256:3c"},"timeNano":2}"#,
-            &Happening::Rename,
+            &Happening::Untag,
         );
     }
 }

@@ -41,13 +41,16 @@ mod network;
 mod ramgate;
 mod recorder;
 mod registry;
+mod server;
 mod token;
 mod upstream;
 
 pub use command::{Command, Output, Process};
+pub use directory::{cache, root};
 pub use engine::{Builder, EngineKind};
 pub use image::Image;
 pub use lab::{Lab, LabOptions};
 pub use ramgate::Steering;
 pub use recorder::Recorder;
+pub use server::Server;
 pub use upstream::{Fault, Request, Upstream};
