@@ -2,11 +2,12 @@
 CACHE := $(or $(RAMGATE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ramgate)
 TOOLS := $(CACHE)/tools
 DENY  := $(TOOLS)/bin/cargo-deny
+FUZZ  := $(TOOLS)/bin/cargo-fuzz
 NGINX := $(TOOLS)/nginx/usr/sbin/nginx
 ROOT  := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=HOME,PATH,RAMGATE_CACHE,XDG_CACHE_HOME,CARGO_TARGET_DIR)
 export RAMGATE_CACHE := $(CACHE)
 
-.PHONY: build demo test test-unit test-engines check fmt lint doc deny golden bench provision clean
+.PHONY: build demo test test-unit test-engines check fmt lint doc deny golden fuzz bench provision clean
 
 build:        ; cargo build --release --locked
 demo: build provision
@@ -14,7 +15,7 @@ demo: build provision
 test: test-unit test-engines
 test-unit:    ; cargo test --locked
 test-engines: provision
-	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines --test lab --test engines --test service
+	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines --test lab --test engines --test differential --test service
 provision:    ; $(ROOT) tests/support/provision
 check: fmt lint doc deny
 fmt:          ; cargo fmt --all --check
@@ -27,6 +28,12 @@ $(DENY):      ; cargo install cargo-deny --version 0.20.2 --locked --root $(TOOL
 golden:
 	INSTA_UPDATE=always cargo test --locked -p ramgate-policy -p ramgate-plugin
 	cargo run --locked --quiet -- policy schema > docs/policy.schema.json
+# One target at a time, as in `make fuzz TARGET=go_json SECONDS=600`. The stable compiler will do.
+fuzz: $(FUZZ)
+	mkdir -p fuzz/corpus/$(or $(TARGET),request)
+	RUSTC_BOOTSTRAP=1 PATH=$(TOOLS)/bin:$$PATH cargo fuzz run --sanitizer none $(or $(TARGET),request) \
+		fuzz/corpus/$(or $(TARGET),request) fuzz/seeds/$(or $(TARGET),request) -- -max_total_time=$(or $(SECONDS),60) -max_len=4096
+$(FUZZ):      ; cargo install cargo-fuzz --version 0.13.1 --locked --root $(TOOLS)
 # Parts: decision, plugin, mirror, engine, footprint; as in `make bench ARGS=plugin`. What is missing is skipped, and said.
 bench: $(NGINX); $(ROOT) cargo bench --locked --bench peers -- $(ARGS)
 # A peer of the mirror, unpacked and not installed. Elsewhere than on Debian it is skipped.

@@ -12,6 +12,9 @@ mod audit;
 mod blobs;
 mod challenge;
 mod config;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod manifest;
 mod manifests;
 mod mirror;

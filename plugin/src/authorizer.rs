@@ -232,6 +232,12 @@ impl Case<'_> {
                 let granted = self.policy.evaluate_registry(registry, self.subject);
                 self.take(granted.map_err(|denial| vec![denial]));
             }
+            Question::Http1 => {
+                let speaks_http2 = self.registrar.engine().speaks_http2().await;
+                if speaks_http2.map_err(Refusal::unevaluated)? {
+                    return Err(Refusal::Unreadable(Unreadable::FormBody));
+                }
+            }
             Question::Gates => {
                 if let State::Open(missing) = self.gates().await?
                     && !self.policy.is_audit()

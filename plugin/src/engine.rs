@@ -9,6 +9,7 @@ mod event;
 mod image;
 mod info;
 mod service;
+mod version;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ pub(crate) use event::{Event, Events, Happening};
 pub(crate) use image::{Image, ListedImage};
 pub(crate) use info::Info;
 use service::Service;
+use version::Version;
 
 /// The engine, through its API socket, and what it should be using.
 #[derive(Clone, Debug)]
@@ -102,6 +104,12 @@ impl Engine {
     ) -> Result<Option<String>, EngineError> {
         let service: Option<Service> = self.ask(&format!("/services/{}", escaped(service))).await?;
         Ok(service.and_then(Service::previous_image))
+    }
+
+    /// Whether the daemon speaks HTTP/2 on its socket.
+    pub(crate) async fn speaks_http2(&self) -> Result<bool, EngineError> {
+        let version: Version = self.ask("/version").await?.ok_or(EngineError::Unreadable)?;
+        version.speaks_http2().ok_or(EngineError::Unreadable)
     }
 
     /// What the engine says of itself; remembered for a few seconds.

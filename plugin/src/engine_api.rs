@@ -1,68 +1,30 @@
 //! The Engine API: every route, and by which rule it is decided.
 //!
-//! Source of the routes: moby `daemon/server/router/*`, from API 1.24 to 1.56. The table is complete, and what is not in it is
-//! denied unless it only reads: a route that a newer engine adds is a way round until somebody has looked at it.
+//! Source of the routes: moby `daemon/server/router/*`, from API 1.24 to 1.56. The table is complete (`tests/routes/known.txt`,
+//! printed as `docs/routes.md`), and what is not in it is denied unless it only reads: a route that a newer engine adds is a way
+//! round until somebody has looked at it.
 
 mod build;
 mod containers;
+mod document;
 mod images;
 mod plugins;
 mod routes;
+mod rule;
 mod services;
+#[cfg(test)]
+mod tests;
 
 use crate::go_form::Form;
 use crate::go_json::Json;
 use crate::go_path::Target;
 use crate::message::AuthZReq;
-use crate::question::{Read, Reading};
+use crate::question::{Question, Read, Reading};
 use crate::unreadable::Unreadable;
 
+pub use document::routes_document;
 pub(crate) use routes::Route;
-
-/// By which rule a route is decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rule {
-    /// It only reads.
-    Read,
-    /// It changes something, and bears no image.
-    NoImage,
-    /// Pull or import.
-    CreateImage,
-    /// Load.
-    LoadImage,
-    /// Tag.
-    TagImage,
-    /// Push.
-    PushImage,
-    /// Search.
-    SearchImages,
-    /// What a registry says of an image.
-    InspectDistribution,
-    /// Build.
-    Build,
-    /// BuildKit: a build whose content is not seen.
-    BuildSession,
-    /// Create a container.
-    CreateContainer,
-    /// Start a container that was created before.
-    StartContainer,
-    /// Commit.
-    CommitContainer,
-    /// Create a service.
-    CreateService,
-    /// Update or roll back a service.
-    UpdateService,
-    /// Become part of a swarm, whose tasks come without requests.
-    JoinSwarm,
-    /// Pull, upgrade or look at a managed plugin.
-    PullPlugin,
-    /// Push a managed plugin.
-    PushPlugin,
-    /// Make a managed plugin from files.
-    CreatePlugin,
-    /// Switch off or change a managed plugin, which may be this one.
-    ChangePlugin,
-}
+pub(crate) use rule::Rule;
 
 /// A request to the engine, taken apart.
 #[derive(Debug)]
@@ -74,6 +36,16 @@ pub(crate) struct Request<'a> {
     pub(crate) name: String,
     query: &'a str,
     message: &'a AuthZReq<'a>,
+}
+
+/// Whether the daemon may find a form in the body of a request.
+enum FormInBody {
+    /// Certainly not.
+    No,
+    /// Not if the request came over HTTP/1.
+    NotOverHttp1,
+    /// It may.
+    Possible,
 }
 
 // === impl Request ===
@@ -135,46 +107,64 @@ impl<'a> Request<'a> {
             Rule::BuildSession => build::session(),
             Rule::CreateContainer => containers::create(self),
             Rule::StartContainer => containers::start(self),
+            Rule::RestartContainer => containers::restart(self),
             Rule::CommitContainer => containers::commit(self),
             Rule::CreateService => services::create(self),
             Rule::UpdateService => services::update(self),
             Rule::JoinSwarm => services::join_swarm(),
+            Rule::InspectPlugin => plugins::inspect(self),
             Rule::PullPlugin => plugins::pull(self),
-            Rule::PushPlugin => images::push(self),
-            Rule::CreatePlugin => images::load(),
+            Rule::UpgradePlugin => plugins::upgrade(self),
+            Rule::PushPlugin => plugins::push(self),
+            Rule::CreatePlugin => plugins::create(self),
             Rule::ChangePlugin => plugins::change(self),
         }
     }
 
-    /// The query of a route that reads a form from its body as well. A body that could be a form is refused, since it would
-    /// override what the query says.
+    /// The parameters of a route that takes a form from its body as well as from its query.
     ///
-    /// The daemon goes by the first `Content-Type` and the plugin sees the last. There are three states in which there is no
-    /// form whatever the first one said: no body at all, no type at all, and a body that the daemon handed over, which it does
-    /// only with one whose first type is JSON. See moby `httputils.ParseForm` and `authorization.sendBody`.
-    fn form(&self) -> Result<Form, Unreadable> {
-        let no_body = self.message.header("Content-Length") == Some("0");
-        let no_type = self.message.header("Content-Type").is_none();
+    /// Go puts the values of the body in front of those of the query. So the body must be none, which may depend on a question
+    /// to the engine.
+    fn form(&self, questions: &mut Vec<Question>) -> Result<Form, Unreadable> {
+        match self.form_in_body() {
+            FormInBody::No => {}
+            FormInBody::NotOverHttp1 => questions.push(Question::Http1),
+            FormInBody::Possible => return Err(Unreadable::FormBody),
+        }
+        self.query()
+    }
+
+    /// Whether the daemon may find a form in the body.
+    ///
+    /// The daemon goes by the first `Content-Type` and the plugin sees the last. There are four states in which there is no form
+    /// whatever the first one said. See Go's `Request.ParseForm` and moby `authorization.sendBody`.
+    fn form_in_body(&self) -> FormInBody {
+        let reads_body = matches!(self.method, "POST" | "PUT" | "PATCH");
+        let has_type = self.message.header("Content-Type").is_some();
+        // The daemon hands over only a body whose first type is JSON.
         let is_json = || matches!(self.message.body(), Ok(Some(_)));
-        if no_body || no_type || is_json() {
-            Form::parse(self.query)
+        if !reads_body || !has_type || is_json() {
+            FormInBody::No
+        } else if self.message.header("Content-Length") == Some("0") {
+            // Go's HTTP/1 refuses two lengths that differ, its HTTP/2 goes by the first of them.
+            FormInBody::NotOverHttp1
         } else {
-            Err(Unreadable::FormBody)
+            FormInBody::Possible
         }
     }
 
-    /// The query of a route whose body is a tar archive. That the body is no form, only its type says.
+    /// The parameters of a route whose body is a tar archive. That the body is no form, only the last of its types says, which
+    /// may not be the one that counts: each route says why that is enough for it.
     fn form_beside_tar(&self) -> Result<Form, Unreadable> {
         let kind = self.message.header("Content-Type").unwrap_or_default();
-        if TAR_TYPES.contains(&kind) {
-            Form::parse(self.query)
-        } else {
-            self.form()
+        match self.form_in_body() {
+            FormInBody::Possible if !TAR_TYPES.contains(&kind) => Err(Unreadable::FormBody),
+            FormInBody::No | FormInBody::NotOverHttp1 | FormInBody::Possible => self.query(),
         }
     }
 
-    /// The query of a route whose body is JSON, which the daemon insists on.
-    fn form_beside_json(&self) -> Result<Form, Unreadable> {
+    /// The query alone: of a route whose handler insists on a JSON body, or takes none, or reads the query itself.
+    fn query(&self) -> Result<Form, Unreadable> {
         Form::parse(self.query)
     }
 
@@ -193,10 +183,12 @@ fn printable(path: &str) -> String {
 }
 
 /// What clients send with a tar archive: docker since 1.6, its import (`text/plain` is what it sends for a body of no
-/// stated kind), and docker-py.
-const TAR_TYPES: [&str; 4] = [
+/// stated kind), docker-py, and what other clients send for compressed ones.
+const TAR_TYPES: [&str; 6] = [
     "application/x-tar",
     "application/tar",
+    "application/gzip",
+    "application/x-gzip",
     "application/octet-stream",
     "text/plain",
 ];

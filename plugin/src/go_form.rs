@@ -1,8 +1,11 @@
 //! Query parameters as `net/url` reads them; whatever it would read with an error is refused.
 //!
 //! dockerd's handlers take the *first* value of a key, drop pairs that do not decode, and put the values of a form body in
-//! front of those of the query. So: no body that could be a form, no pair that does not decode, and no second value for a key
-//! that counts.
+//! front of those of the query. So: no body that could be a form (see `engine_api.rs`), no pair that does not decode, and no
+//! second value for a key that counts.
+//!
+//! Pairs that do not decode are an error to `ParseForm`, which a malformed `Content-Type` masks (`mime: …`), and none to
+//! `FormValue` and `URL.Query`. They are refused whichever a handler uses.
 
 use crate::go_path::hexadecimal;
 use crate::unreadable::Unreadable;
@@ -17,10 +20,14 @@ pub(crate) struct Form {
 
 impl Form {
     pub(crate) fn parse(query: &str) -> Result<Self, Unreadable> {
+        // The daemon tells the plugin its target as JSON, in which bytes that are no text have become U+FFFD already.
+        if !query.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Unreadable::QueryEncoding);
+        }
         let mut pairs = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             if pair.contains(';') {
-                return Err(Unreadable::Query);
+                return Err(Unreadable::QuerySemicolon);
             }
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             pairs.push((decode(key)?, decode(value)?));
@@ -56,12 +63,12 @@ fn decode(text: &str) -> Result<String, Unreadable> {
                 .next()
                 .zip(rest.next())
                 .and_then(|(high, low)| hexadecimal(high, low))
-                .ok_or(Unreadable::Query)?,
+                .ok_or(Unreadable::QueryEscape)?,
             b'+' => b' ',
             other => other,
         });
     }
-    String::from_utf8(bytes).map_err(|_| Unreadable::Query)
+    String::from_utf8(bytes).map_err(|_| Unreadable::QueryEncoding)
 }
 
 #[cfg(test)]
@@ -87,14 +94,18 @@ mod tests {
             form.one("fromImage"),
             Err(Unreadable::DuplicateParameter("fromImage"))
         );
-        for query in [
-            "fromImage=good;fromImage=evil",
-            "a=%zz",
-            "a=%2",
-            "%=1",
-            "a=%ff",
+        for (query, problem) in [
+            ("fromImage=good;fromImage=evil", Unreadable::QuerySemicolon),
+            ("a=%zz", Unreadable::QueryEscape),
+            ("a=%2", Unreadable::QueryEscape),
+            ("a=%+1", Unreadable::QueryEscape),
+            ("%=1", Unreadable::QueryEscape),
+            ("a=%ff", Unreadable::QueryEncoding),
+            ("a=\u{fffd}", Unreadable::QueryEncoding),
+            ("a=b c", Unreadable::QueryEncoding),
+            ("a=b\u{7f}", Unreadable::QueryEncoding),
         ] {
-            assert_eq!(Form::parse(query), Err(Unreadable::Query), "{query}");
+            assert_eq!(Form::parse(query), Err(problem), "{query}");
         }
     }
 }

@@ -29,8 +29,16 @@ pub(crate) enum Json {
 
 impl Json {
     /// Reads a body: exactly one value, in UTF-8, with nothing after it.
+    ///
+    /// Go takes bytes that are no text for U+FFFD, and what stands after the value for nothing, unless it is another value;
+    /// before 23.0 even then. Lone surrogates, numbers beyond a double, and more than 127 levels are refused here and taken by
+    /// Go; no client sends them.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, Unreadable> {
-        serde_json::from_slice(body).map_err(|_| Unreadable::Json)
+        let text = std::str::from_utf8(body).map_err(|_| Unreadable::JsonEncoding)?;
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let value = Self::deserialize(&mut deserializer).map_err(|_| Unreadable::Json)?;
+        deserializer.end().map_err(|_| Unreadable::JsonTrailing)?;
+        Ok(value)
     }
 
     /// The value of a key that counts; `None` if it is absent or `null`.
@@ -42,7 +50,8 @@ impl Json {
         let found = match (matching.next(), matching.next()) {
             (None, _) => return Ok(None),
             (Some((key, value)), None) if key == name => value,
-            (Some(_), _) => return Err(Unreadable::AmbiguousKey(name)),
+            (Some(_), None) => return Err(Unreadable::KeySpelling(name)),
+            (Some(_), Some(_)) => return Err(Unreadable::DuplicateKey(name)),
         };
         Ok(Some(found).filter(|value| **value != Self::Null))
     }
@@ -53,6 +62,20 @@ impl Json {
             None => Ok(""),
             Some(Self::Text(text)) => Ok(text),
             Some(_) => Err(Unreadable::WrongType(name)),
+        }
+    }
+
+    /// A string under a key of a map, whose keys Go takes as they are; `None` if it is absent. Go takes the last of several.
+    pub(crate) fn entry(&self, name: &'static str) -> Result<Option<&str>, Unreadable> {
+        let Self::Object(entries) = self else {
+            return Err(Unreadable::WrongType(name));
+        };
+        let mut matching = entries.iter().filter(|(key, _)| key == name);
+        match (matching.next(), matching.next()) {
+            (None, _) => Ok(None),
+            (Some((_, Self::Text(text))), None) => Ok(Some(text)),
+            (Some(_), None) => Err(Unreadable::WrongType(name)),
+            (Some(_), Some(_)) => Err(Unreadable::DuplicateKey(name)),
         }
     }
 
@@ -152,16 +175,17 @@ mod tests {
 
     #[test]
     fn a_key_that_counts_stands_once_in_its_one_spelling() {
-        let ambiguous = || Err(Unreadable::AmbiguousKey("Image"));
+        let spelling = || Err(Unreadable::KeySpelling("Image"));
+        let duplicate = || Err(Unreadable::DuplicateKey("Image"));
         image(r#"{"Image":"a"}"#, &Ok("a"));
         image(r#"{"\u0049mage":"a"}"#, &Ok("a"));
         image(r#"{"Image":null}"#, &Ok(""));
         image("{}", &Ok(""));
-        image(r#"{"image":"a"}"#, &ambiguous());
-        image(r#"{"Image":"good","image":"evil"}"#, &ambiguous());
-        image(r#"{"Image":"good","Image":"evil"}"#, &ambiguous());
-        image(r#"{"Image":"evil","Image":null}"#, &ambiguous());
-        image(r#"{"IMAGE":"a"}"#, &ambiguous());
+        image(r#"{"image":"a"}"#, &spelling());
+        image(r#"{"Image":"good","image":"evil"}"#, &duplicate());
+        image(r#"{"Image":"good","Image":"evil"}"#, &duplicate());
+        image(r#"{"Image":"evil","Image":null}"#, &duplicate());
+        image(r#"{"IMAGE":"a"}"#, &spelling());
         image(r#"{"Image":1}"#, &Err(Unreadable::WrongType("Image")));
         image(r#"{"Image":{}}"#, &Err(Unreadable::WrongType("Image")));
         image("[]", &Err(Unreadable::WrongType("Image")));
@@ -170,14 +194,11 @@ mod tests {
     #[test]
     fn letters_that_fold_into_ascii_are_seen() {
         let json = Json::parse("{\"Mount\u{17f}\":[]}".as_bytes()).unwrap();
-        assert_eq!(
-            json.array("Mounts"),
-            Err(Unreadable::AmbiguousKey("Mounts"))
-        );
+        assert_eq!(json.array("Mounts"), Err(Unreadable::KeySpelling("Mounts")));
         let json = Json::parse("{\"Ta\u{17f}\u{212a}Template\":{}}".as_bytes()).unwrap();
         assert_eq!(
             json.field("TaskTemplate"),
-            Err(Unreadable::AmbiguousKey("TaskTemplate"))
+            Err(Unreadable::KeySpelling("TaskTemplate"))
         );
     }
 
@@ -189,26 +210,50 @@ mod tests {
     }
 
     #[test]
+    fn entries_of_maps_are_taken_as_they_are() {
+        let json =
+            Json::parse(br#"{"push":"true","PUSH":"false","name":1,"a":"b","a":"c"}"#).unwrap();
+        assert_eq!(json.entry("push"), Ok(Some("true")));
+        assert_eq!(json.entry("Push"), Ok(None));
+        assert_eq!(json.entry("name"), Err(Unreadable::WrongType("name")));
+        assert_eq!(json.entry("a"), Err(Unreadable::DuplicateKey("a")));
+    }
+
+    #[test]
     fn a_body_is_exactly_one_value() {
-        for body in [
+        let trailing = ["{} }}} junk", "{}{}", "{}]", "{} \0"];
+        for body in trailing {
+            assert_eq!(
+                Json::parse(body.as_bytes()),
+                Err(Unreadable::JsonTrailing),
+                "{body}"
+            );
+        }
+        let none = [
             "",
-            "{} }}} junk",
-            "{}{}",
-            "{}]",
+            " ",
             "\u{feff}{}",
             "{\"a\":\"\\ud800\"}",
             "{'a':1}",
             "{\"a\":1,}",
             "nul",
-        ] {
+            "{\"a\":\"\n\"}",
+        ];
+        for body in none {
             assert_eq!(
                 Json::parse(body.as_bytes()),
                 Err(Unreadable::Json),
                 "{body}"
             );
         }
-        assert_eq!(Json::parse(b"{\"a\":\"\xff\"}"), Err(Unreadable::Json));
-        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-        assert_eq!(Json::parse(deep.as_bytes()), Err(Unreadable::Json));
+        let body = b"{\"a\":\"\xff\"}";
+        assert_eq!(Json::parse(body), Err(Unreadable::JsonEncoding));
+        let nested = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(Json::parse(nested(127).as_bytes()).is_ok());
+        assert_eq!(Json::parse(nested(128).as_bytes()), Err(Unreadable::Json));
+        assert_eq!(
+            Json::parse(nested(100_000).as_bytes()),
+            Err(Unreadable::Json)
+        );
     }
 }

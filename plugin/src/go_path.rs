@@ -29,27 +29,26 @@ impl<'a> Target<'a> {
         let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
         let path = decode_path(path)?;
         let components = path.get(1..).unwrap_or_default().split('/');
-        let unclean = |component: &str| matches!(component, "" | "." | "..");
-        if path.len() > 1 && components.clone().any(unclean) {
-            return Err(Unreadable::PathUnclean);
-        }
         let first = components.clone().next().unwrap_or_default();
-        let Some(version) = first
+        // A version is one only in front of something.
+        let version = first
             .strip_prefix('v')
             .filter(|rest| rest.starts_with(|next: char| next == '.' || next.is_ascii_digit()))
-        else {
-            return Ok(Self {
-                version: None,
-                path,
-                query,
-            });
+            .filter(|_| path.len() > 1 + first.len());
+        let below = match version {
+            None => path.as_str(),
+            Some(_) => path.get(1 + first.len()..).unwrap_or_default(),
         };
-        if !is_version(version) {
+        let counted = components.clone().count() - usize::from(SLASHED.contains(&below));
+        let unclean = |component: &str| matches!(component, "" | "." | "..");
+        if path.len() > 1 && components.take(counted).any(unclean) {
+            return Err(Unreadable::PathUnclean);
+        }
+        if version.is_some_and(|version| !is_version(version)) {
             return Err(Unreadable::Version);
         }
-        let below = path.get(1 + first.len()..).unwrap_or_default();
         Ok(Self {
-            version: Some(version.to_owned()),
+            version: version.map(str::to_owned),
             path: below.to_owned(),
             query,
         })
@@ -95,6 +94,9 @@ fn decode_path(path: &str) -> Result<String, Unreadable> {
     String::from_utf8(bytes).map_err(|_| Unreadable::PathEscape)
 }
 
+/// The two routes that end in a slash. On all others, dockerd redirects or finds nothing.
+const SLASHED: [&str; 2] = ["/networks/", "/debug/pprof/"];
+
 /// The byte of two hexadecimal digits.
 pub(crate) fn hexadecimal(high: u8, low: u8) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
@@ -137,6 +139,9 @@ mod tests {
             Ok((Some("1.45"), "/images/a@sha256:abc/tag")),
         );
         check("/", Ok((None, "/")));
+        check("/v1.45", Ok((None, "/v1.45")));
+        check("/networks/", Ok((None, "/networks/")));
+        check("/v1.45/debug/pprof/", Ok((Some("1.45"), "/debug/pprof/")));
     }
 
     #[test]
@@ -158,6 +163,9 @@ mod tests {
         check("/images/a%2F%2Fb/tag", Err(Unreadable::PathUnclean));
         check("/v1.44/../containers/create", Err(Unreadable::PathUnclean));
         check("/containers/create/", Err(Unreadable::PathUnclean));
+        check("/images/networks/", Err(Unreadable::PathUnclean));
+        check("/networks//", Err(Unreadable::PathUnclean));
+        check("/v1.44//networks/", Err(Unreadable::PathUnclean));
         check("/containers/ä/start", Err(Unreadable::PathUnclean));
         check("/v1.044/images/create", Err(Unreadable::Version));
         check("/v1.44.9/images/create", Err(Unreadable::Version));

@@ -12,6 +12,9 @@ mod audit;
 mod authorizer;
 mod engine;
 mod engine_api;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gates;
 mod go_form;
 mod go_json;
@@ -29,6 +32,7 @@ mod watch;
 pub use answer::Answer;
 pub use authorizer::Authorizer;
 pub use engine::{Engine, EngineError};
+pub use engine_api::routes_document;
 pub use gates::Gates;
 pub use identity::Identity;
 pub use registrar::{Registrar, RegistrarError};

@@ -30,6 +30,8 @@ pub(crate) enum Question {
     Host(Host, u16),
     /// May this registry be searched?
     Registry(Registry),
+    /// Does the engine speak HTTP/1 alone? Over HTTP/2 a request may show a length that is not its own, and hide a form.
+    Http1,
     /// Are mirror and egress gate in force? For what makes the daemon pull without asking.
     Gates,
     /// Is this the plugin that asks? It is not to be switched off through itself.

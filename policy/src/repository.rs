@@ -78,7 +78,14 @@ impl TryFrom<String> for Repository {
 
 impl fmt::Display for Repository {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", self.registry, self.path)
+        // Without a dot, a host is told from a part of the path by its port alone.
+        let host = self.registry.to_string();
+        let port = if host.contains(['.', ':']) || host == "localhost" {
+            ""
+        } else {
+            ":443"
+        };
+        write!(formatter, "{host}{port}/{}", self.path)
     }
 }
 

@@ -139,7 +139,7 @@ fn the_first_part_is_a_host_only_if_it_looks_like_one() {
     check("10.1.2.3", "docker.io library/10.1.2.3 | 10.1.2.3");
     check("10.1.2.3/app", "10.1.2.3 app | 10.1.2.3/app");
     check("registry/app", "docker.io registry/app | registry/app");
-    check("Registry/app", "Registry app | Registry/app | registry/app");
+    check("Registry/app", "Registry app | Registry/app | registry:443/app");
     check("localhosts/app", "docker.io localhosts/app | localhosts/app");
     check("local-host/app", "docker.io local-host/app | local-host/app");
     check("my_registry/app", "docker.io my_registry/app | my_registry/app");
@@ -271,7 +271,7 @@ fn paths_are_lower_case_words_with_single_kinds_of_separator() {
 fn capitals_stand_in_hosts_and_tags_only() {
     check("app:V1.0-RC", "docker.io library/app :V1.0-RC | app:V1.0-RC");
     check("GHCR.IO/app:V1", "GHCR.IO app :V1 | GHCR.IO/app:V1 | ghcr.io/app");
-    check("ACME/app", "ACME app | ACME/app | acme/app");
+    check("ACME/app", "ACME app | ACME/app | acme:443/app");
     check_refused("Alpine", &InvalidReference::Uppercase);
     check_refused("ALPINE:3", &InvalidReference::Uppercase);
     check_refused("acme/App", &InvalidReference::Uppercase);
@@ -647,6 +647,28 @@ fn almost_reference() -> impl Strategy<Value = String> {
 
 fn judged(text: &str) -> Result<Repository, InvalidReference> {
     text.parse()
+}
+
+#[test]
+fn a_repository_is_written_so_that_it_is_read_as_the_same() {
+    for text in [
+        "acme:443/tool",
+        "Acme/tool",
+        "acme:5000/tool",
+        "localhost/tool",
+        "localhost:443/tool",
+        "[::1]:443/tool",
+        "ghcr.io:443/acme/tool",
+        "acme/tool",
+        "tool",
+    ] {
+        let repository = judged(text).unwrap();
+        assert_eq!(judged(&repository.to_string()), Ok(repository), "{text}");
+    }
+    assert_eq!(
+        judged("acme:443/tool").unwrap().to_string(),
+        "acme:443/tool"
+    );
 }
 
 proptest! {

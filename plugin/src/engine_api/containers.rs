@@ -7,9 +7,11 @@ use crate::go_json::Json;
 use crate::question::{Question, Read, Reading};
 use crate::unreadable::Unreadable;
 
-/// `POST /containers/create`: the image, and images that are mounted.
+/// `POST /containers/create`: the image, images that are mounted, and containers whose mounts it takes over.
+///
+/// The handler insists on JSON, so the body is no form.
 pub(super) fn create(request: &Request<'_>) -> Read {
-    let _ = request.form_beside_json()?;
+    request.query()?;
     let body = request.json()?;
     let image = body.text("Image")?;
     if image.is_empty() {
@@ -17,44 +19,84 @@ pub(super) fn create(request: &Request<'_>) -> Read {
         return Err(Unreadable::Missing("Image"));
     }
     let mut questions = vec![Question::Image(image.to_owned())];
+    // Before 28.0 what belongs into `HostConfig` counts beside it as well, if there is none.
+    mounts(&body, &mut questions)?;
     if let Some(host) = body.field("HostConfig")? {
-        for mount in host.array("Mounts")? {
-            // dockerd knows the word in this one spelling and refuses any other.
-            if mount.text("Type")? == "image" {
-                let source = mount.text("Source")?;
-                if source.is_empty() {
-                    return Err(Unreadable::Missing("Source"));
-                }
-                questions.push(Question::Image(source.to_owned()));
-            }
-        }
+        mounts(host, &mut questions)?;
     }
     Ok(Reading::Ask(questions))
 }
 
-/// `POST /containers/{name}/start` and `restart`: the policy may have changed since it was created.
+/// `POST /containers/{name}/start`: the policy may have changed since it was created.
+///
+/// dockerd refuses a body of more than seven bytes here, which is too little for a form that counts.
 pub(super) fn start(request: &Request<'_>) -> Read {
-    let _ = request.form_beside_json()?;
-    Ok(Reading::Ask(vec![Question::Container(
-        request.name.clone(),
-    )]))
+    let parameters = request.query()?;
+    let mut questions = vec![Question::Container(request.name.clone())];
+    if !parameters.one("checkpoint-dir")?.is_empty() {
+        // Processes as somebody has written them down somewhere on the host; dockerd itself refuses that since 17.12.
+        questions.push(Question::Local(LocalImage::Unknown));
+    }
+    Ok(Reading::Ask(questions))
+}
+
+/// `POST /containers/{name}/restart`: no parameter bears an image.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "every rule of a route has this form"
+)]
+pub(super) fn restart(request: &Request<'_>) -> Read {
+    let container = Question::Container(request.name.clone());
+    Ok(Reading::Ask(vec![container]))
 }
 
 /// `POST /commit`: a new image from a container, whose own image must be allowed.
 pub(super) fn commit(request: &Request<'_>) -> Read {
-    let form = request.form_beside_json()?;
-    let container = form.one("container")?;
+    let parameters = request.query()?;
+    let container = parameters.one("container")?;
     if container.is_empty() {
         return Err(Unreadable::Missing("container"));
     }
-    // The body is a configuration, or `null`, and bears no image; but a form in its place would name another container.
+    // The body is a configuration, or `null`, and bears no image; but a form in its place would name another container. The
+    // handler insists on JSON where there is a type, so a body that is not seen here is none if there is no length either.
     if request.message.header("Content-Length") != Some("0") {
         let (Json::Object(_) | Json::Null) = request.json()? else {
-            return Err(Unreadable::Json);
+            return Err(Unreadable::WrongType("body"));
         };
     }
     Ok(Reading::Ask(vec![
         Question::Local(LocalImage::Commit),
         Question::Container(container.to_owned()),
     ]))
+}
+
+/// The images that are mounted, and the containers whose mounts are taken over, in a `HostConfig`.
+fn mounts(host: &Json, questions: &mut Vec<Question>) -> Result<(), Unreadable> {
+    for mount in host.array("Mounts")? {
+        image_mount(mount, questions)?;
+    }
+    for volumes in host.array("VolumesFrom")? {
+        let Json::Text(volumes) = volumes else {
+            return Err(Unreadable::WrongType("VolumesFrom"));
+        };
+        // `name:ro`. No name has a colon.
+        let name = volumes.split(':').next().unwrap_or_default();
+        if name.is_empty() {
+            return Err(Unreadable::Missing("VolumesFrom"));
+        }
+        questions.push(Question::Container(name.to_owned()));
+    }
+    Ok(())
+}
+
+/// The image of a mount, if it is one of an image. The engine knows the word in its one spelling, swarm in any.
+pub(super) fn image_mount(mount: &Json, questions: &mut Vec<Question>) -> Result<(), Unreadable> {
+    if mount.text("Type")?.to_uppercase() == "IMAGE" {
+        let source = mount.text("Source")?;
+        if source.is_empty() {
+            return Err(Unreadable::Missing("Source"));
+        }
+        questions.push(Question::Image(source.to_owned()));
+    }
+    Ok(())
 }

@@ -1,22 +1,23 @@
 //! Routes of swarm: services name an image, and a node that joins runs what its manager says.
 
-use ramgate_policy::Action;
+use ramgate_policy::{Action, ImageName};
 
 use super::Request;
-use super::images::repository;
+use super::containers::image_mount;
+use super::images::{repository, shown};
 use crate::go_json::Json;
 use crate::question::{Question, Read, Reading};
 use crate::unreadable::Unreadable;
 
 /// `POST /services/create`.
 pub(super) fn create(request: &Request<'_>) -> Read {
-    let _ = request.form_beside_json()?;
+    request.query()?;
     Ok(Reading::Ask(images(&request.json()?)?))
 }
 
 /// `POST /services/{id}/update`. With `rollback`, the body is not what will run.
 pub(super) fn update(request: &Request<'_>) -> Read {
-    let form = request.form_beside_json()?;
+    let form = request.query()?;
     let mut questions = images(&request.json()?)?;
     if !form.one("rollback")?.is_empty() {
         questions.push(Question::PreviousService(request.name.clone()));
@@ -33,17 +34,32 @@ pub(super) fn join_swarm() -> Read {
     Ok(Reading::Ask(vec![Question::Gates]))
 }
 
+/// The question about the image of a service, which each node resolves for itself: nothing there must be found by its ID.
+fn image(text: &str) -> Result<Question, Unreadable> {
+    if text.is_empty() {
+        return Err(Unreadable::Missing("Image"));
+    }
+    match text.parse::<ImageName>() {
+        Ok(ImageName::Id(_) | ImageName::Ambiguous(_)) => {
+            Err(Unreadable::ServiceImageId(shown(text)))
+        }
+        Ok(ImageName::Reference(_)) | Err(_) => {
+            Ok(Question::Repository(repository(text)?, Action::Run))
+        }
+    }
+}
+
 fn images(body: &Json) -> Result<Vec<Question>, Unreadable> {
     let Some(task) = body.field("TaskTemplate")? else {
         return Err(Unreadable::Missing("TaskTemplate"));
     };
     let mut questions = Vec::new();
     if let Some(container) = task.field("ContainerSpec")? {
-        let image = container.text("Image")?;
-        if image.is_empty() {
-            return Err(Unreadable::Missing("Image"));
+        questions.push(image(container.text("Image")?)?);
+        // swarm knows no mounts of images yet; were it to learn them, they are judged.
+        for mount in container.array("Mounts")? {
+            image_mount(mount, &mut questions)?;
         }
-        questions.push(Question::Repository(repository(image)?, Action::Run));
     }
     if let Some(plugin) = task.field("PluginSpec")? {
         // This one message keeps the lower-case names of its protocol description.

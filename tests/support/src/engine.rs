@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::command::{Output, wait_until};
 use crate::directory;
 use crate::lab::{Lab, lock};
+use crate::recorder::Recorder;
 
 /// A Docker Engine to test against, as Debian packages it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -243,6 +244,38 @@ impl Lab {
             .args(["--network", "none", "--tag", tag, "-"])
             .stdin(dockerfile)
             .run()
+    }
+
+    /// Starts an authorization plugin that allows everything and remembers it, and names it in `daemon.json`.
+    ///
+    /// # Errors
+    ///
+    /// When there is one already, or a file cannot be written.
+    pub fn record(&self) -> Result<Recorder> {
+        let directory = self.path("/run/docker/plugins");
+        std::fs::create_dir_all(&directory)?;
+        let recorder = Recorder::start(&directory.join("recorder.sock"))?;
+        self.configure_engine(&json!({ "authorization-plugins": ["recorder"] }))?;
+        Ok(recorder)
+    }
+
+    /// Sends the engine bytes as they are, and reads until it closes the connection: ask it to.
+    ///
+    /// # Errors
+    ///
+    /// When it does not take them, or does not close within twenty seconds.
+    pub fn send_raw(&self, request: &[u8]) -> Result<Vec<u8>> {
+        let mut socket = UnixStream::connect(self.path("/run/docker.sock"))?;
+        socket.set_read_timeout(Some(Duration::from_secs(20)))?;
+        // It may answer and close before it has read everything.
+        let sent = socket.write_all(request);
+        let mut answer = Vec::new();
+        let read = socket.read_to_end(&mut answer);
+        if answer.is_empty() {
+            sent?;
+            read?;
+        }
+        Ok(answer)
     }
 
     /// Asks the engine for a sign of life.
