@@ -26,8 +26,8 @@ deny: $(DENY) ; $(DENY) --locked check bans licenses sources
 audit: $(DENY); $(DENY) check advisories
 $(DENY):      ; cargo install cargo-deny --version 0.20.2 --locked --root $(TOOLS)
 golden:
-	INSTA_UPDATE=always cargo test --locked -p ramgate-policy -p ramgate-plugin
 	cargo run --locked --quiet -- policy schema > docs/policy.schema.json
+	INSTA_UPDATE=always cargo test --locked -p ramgate-policy -p ramgate-plugin
 # One target at a time, as in `make fuzz TARGET=go_json SECONDS=600`. The stable compiler will do.
 fuzz: $(FUZZ)
 	mkdir -p fuzz/corpus/$(or $(TARGET),request)

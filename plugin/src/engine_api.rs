@@ -5,6 +5,7 @@
 //! round until somebody has looked at it.
 
 mod build;
+mod builder;
 mod containers;
 mod document;
 mod images;
@@ -107,6 +108,7 @@ impl<'a> Request<'a> {
             Rule::BuildSession => build::session(),
             Rule::CreateContainer => containers::create(self),
             Rule::StartContainer => containers::start(self),
+            Rule::ExecInContainer => containers::exec(self),
             Rule::RestartContainer => containers::restart(self),
             Rule::CommitContainer => containers::commit(self),
             Rule::CreateService => services::create(self),

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub enum LocalImage {
     /// `docker build`, classic or BuildKit.
     Build,
+    /// A builder in a container, as `docker buildx create` makes it.
+    Builder,
     /// `docker load`, and `docker plugin create`.
     Load,
     /// `docker import`.
@@ -42,6 +44,7 @@ impl LocalImage {
     pub const fn key(self) -> &'static str {
         match self {
             Self::Build => "build",
+            Self::Builder => "builder",
             Self::Load => "load",
             Self::Import => "import",
             Self::Commit => "commit",
@@ -55,6 +58,7 @@ impl fmt::Display for LocalImage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Build => "building images",
+            Self::Builder => "a builder in a container, which fetches past the daemon,",
             Self::Load => "loading images",
             Self::Import => "importing images",
             Self::Commit => "committing containers to images",

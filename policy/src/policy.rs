@@ -332,6 +332,7 @@ impl LocalImagesFile {
     const fn rule(&self, kind: LocalImage) -> (LocalRule, &'static str) {
         match kind {
             LocalImage::Build => (self.build, "local-images.build"),
+            LocalImage::Builder => (self.builder, "local-images.builder"),
             LocalImage::Load => (self.load, "local-images.load"),
             LocalImage::Import => (self.import, "local-images.import"),
             LocalImage::Commit => (self.commit, "local-images.commit"),

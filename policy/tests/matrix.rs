@@ -174,6 +174,7 @@ fn tunnels_are_as_reviewed() {
 fn local_images_are_as_reviewed() {
     let kinds = [
         LocalImage::Build,
+        LocalImage::Builder,
         LocalImage::Load,
         LocalImage::Import,
         LocalImage::Commit,

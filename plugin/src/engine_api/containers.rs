@@ -3,6 +3,7 @@
 use ramgate_policy::LocalImage;
 
 use super::Request;
+use super::builder::{is_builder, runs_buildctl};
 use crate::go_json::Json;
 use crate::question::{Question, Read, Reading};
 use crate::unreadable::Unreadable;
@@ -19,6 +20,9 @@ pub(super) fn create(request: &Request<'_>) -> Read {
         return Err(Unreadable::Missing("Image"));
     }
     let mut questions = vec![Question::Image(image.to_owned())];
+    if is_builder(&body)? {
+        questions.push(Question::Local(LocalImage::Builder));
+    }
     // Before 28.0 what belongs into `HostConfig` counts beside it as well, if there is none.
     mounts(&body, &mut questions)?;
     if let Some(host) = body.field("HostConfig")? {
@@ -38,6 +42,22 @@ pub(super) fn start(request: &Request<'_>) -> Read {
         questions.push(Question::Local(LocalImage::Unknown));
     }
     Ok(Reading::Ask(questions))
+}
+
+/// `POST /containers/{name}/exec`: what is in a container is its user's, but a builder is more than that.
+///
+/// A hint and no gate, so a body that is not seen or cannot be read is no reason to refuse.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "every rule of a route has this form"
+)]
+pub(super) fn exec(request: &Request<'_>) -> Read {
+    let speaks_to_builder = request.json().is_ok_and(|body| runs_buildctl(&body));
+    Ok(if speaks_to_builder {
+        Reading::Ask(vec![Question::Local(LocalImage::Builder)])
+    } else {
+        Reading::Pass
+    })
 }
 
 /// `POST /containers/{name}/restart`: no parameter bears an image.

@@ -119,7 +119,7 @@ pub(crate) static ROUTES: &[Route] = &[
     row("POST", "/containers/{name}/checkpoints", Rule::NoImage, "1.25").bears("writes processes down; starting from them is judged"),
     row("DELETE", "/containers/{name}/checkpoints/{checkpoint}", Rule::NoImage, "1.25"),
     row("POST", "/containers/{name}/copy", Rule::NoImage, "1.12").until("1.23").bears("reads files from a container; gone in 23.0"),
-    row("POST", "/containers/{name}/exec", Rule::NoImage, "1.24").bears("runs what is in a container: its content is its user's"),
+    row("POST", "/containers/{name}/exec", Rule::ExecInContainer, "1.24").bears("runs what is in a container: its content is its user's"),
     row("GET", "/containers/{name}/export", Rule::Read, "1.24").bears("a container as an archive, which `import` would take in"),
     row("GET", "/containers/{name}/json", Rule::Read, "1.24"),
     row("POST", "/containers/{name}/kill", Rule::NoImage, "1.24"),

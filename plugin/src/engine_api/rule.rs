@@ -29,6 +29,8 @@ pub(crate) enum Rule {
     StartContainer,
     /// Stop a container and start it.
     RestartContainer,
+    /// Run something in a container, which may be a builder.
+    ExecInContainer,
     /// Commit.
     CommitContainer,
     /// Create a service.
@@ -55,7 +57,7 @@ pub(crate) enum Rule {
 
 impl Rule {
     /// Every rule, in the order of the document.
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::Read,
         Self::NoImage,
         Self::CreateImage,
@@ -69,6 +71,7 @@ impl Rule {
         Self::CreateContainer,
         Self::StartContainer,
         Self::RestartContainer,
+        Self::ExecInContainer,
         Self::CommitContainer,
         Self::CreateService,
         Self::UpdateService,
@@ -97,6 +100,7 @@ impl Rule {
             Self::CreateContainer => "create",
             Self::StartContainer => "start",
             Self::RestartContainer => "restart",
+            Self::ExecInContainer => "exec",
             Self::CommitContainer => "commit",
             Self::CreateService => "create service",
             Self::UpdateService => "update service",
@@ -127,12 +131,13 @@ impl Rule {
             }
             Self::BuildSession => "`local-images.build`: after the upgrade nothing is seen",
             Self::CreateContainer => {
-                "that `Image`, and each image in `Mounts`, may run, and the images of the containers in `VolumesFrom`"
+                "that `Image`, and each image in `Mounts`, may run, and the images of the containers in `VolumesFrom`; `local-images.builder` where it is a builder"
             }
             Self::StartContainer => {
                 "that the container's image may run; with `checkpoint-dir` also `local-images.unknown`"
             }
             Self::RestartContainer => "that the container's image may run",
+            Self::ExecInContainer => "`local-images.builder` where it is `buildctl`; else nothing",
             Self::CommitContainer => {
                 "`local-images.commit`, and that the container's image may run"
             }

@@ -135,6 +135,9 @@ pub struct OriginFile {
 pub struct LocalImagesFile {
     /// `docker build`. Default `gated`: while the daemon uses the mirror and the egress gate.
     pub build: LocalRule,
+    /// A builder in a container, as `docker buildx create --driver docker-container` makes it: it fetches past the daemon, and so
+    /// past the mirror and the egress gate. Default `deny`.
+    pub builder: LocalRule,
     /// `docker load`. Default `deny`.
     pub load: LocalRule,
     /// `docker import`. Default `deny`.
@@ -188,6 +191,7 @@ impl Default for LocalImagesFile {
     fn default() -> Self {
         Self {
             build: LocalRule::Gated,
+            builder: LocalRule::Deny,
             load: LocalRule::Deny,
             import: LocalRule::Deny,
             commit: LocalRule::Allow,
