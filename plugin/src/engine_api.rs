@@ -17,7 +17,6 @@ mod services;
 mod tests;
 
 use crate::go_form::Form;
-use crate::go_json::Json;
 use crate::go_path::Target;
 use crate::message::AuthZReq;
 use crate::question::{Question, Read, Reading};
@@ -170,10 +169,10 @@ impl<'a> Request<'a> {
         Form::parse(self.query)
     }
 
-    /// The JSON body of a route that has one. None is not an empty one: it was hidden.
-    fn json(&self) -> Result<Json, Unreadable> {
+    /// The body of a route that has one in JSON. None is not an empty one: it was hidden.
+    fn body(&self) -> Result<Vec<u8>, Unreadable> {
         let body = self.message.body().map_err(|_| Unreadable::Message)?;
-        Json::parse(&body.ok_or(Unreadable::MissingBody)?)
+        body.ok_or(Unreadable::MissingBody)
     }
 }
 

@@ -4,36 +4,38 @@
 //! repeated objects and arrays. So a key that counts may stand once, in its one spelling. Keys of maps, such as labels, do not
 //! count and may be what they like.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::unreadable::Unreadable;
 
-/// A JSON value that keeps every key, in order, duplicates and all.
+/// A JSON value that keeps every key, in order, duplicates and all. Texts without an escape are borrowed from the body: the engine
+/// waits for this on every request that creates something.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Json {
+pub(crate) enum Json<'a> {
     /// `null`, which Go takes for "not given".
     Null,
     /// A string.
-    Text(String),
+    Text(Cow<'a, str>),
     /// An array.
     Array(Vec<Self>),
     /// An object.
-    Object(Vec<(String, Self)>),
+    Object(Vec<(Cow<'a, str>, Self)>),
     /// A number or boolean, which nothing here asks for.
     Other,
 }
 
 // === impl Json ===
 
-impl Json {
+impl<'a> Json<'a> {
     /// Reads a body: exactly one value, in UTF-8, with nothing after it.
     ///
     /// Go takes bytes that are no text for U+FFFD, and what stands after the value for nothing, unless it is another value;
     /// before 23.0 even then. Lone surrogates, numbers beyond a double, and more than 127 levels are refused here and taken by
     /// Go; no client sends them.
-    pub(crate) fn parse(body: &[u8]) -> Result<Self, Unreadable> {
+    pub(crate) fn parse(body: &'a [u8]) -> Result<Self, Unreadable> {
         let text = std::str::from_utf8(body).map_err(|_| Unreadable::JsonEncoding)?;
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let value = Self::deserialize(&mut deserializer).map_err(|_| Unreadable::Json)?;
@@ -89,7 +91,7 @@ impl Json {
     }
 }
 
-impl<'de> Deserialize<'de> for Json {
+impl<'de> Deserialize<'de> for Json<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(JsonVisitor)
     }
@@ -98,41 +100,45 @@ impl<'de> Deserialize<'de> for Json {
 struct JsonVisitor;
 
 impl<'de> Visitor<'de> for JsonVisitor {
-    type Value = Json;
+    type Value = Json<'de>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Json, E> {
+    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
         Ok(Json::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
+    fn visit_bool<E>(self, _: bool) -> Result<Json<'de>, E> {
         Ok(Json::Other)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
+    fn visit_i64<E>(self, _: i64) -> Result<Json<'de>, E> {
         Ok(Json::Other)
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Json, E> {
+    fn visit_u64<E>(self, _: u64) -> Result<Json<'de>, E> {
         Ok(Json::Other)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
+    fn visit_f64<E>(self, _: f64) -> Result<Json<'de>, E> {
         Ok(Json::Other)
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
-        Ok(Json::Text(text.to_owned()))
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Borrowed(text)))
     }
 
-    fn visit_string<E>(self, text: String) -> Result<Json, E> {
-        Ok(Json::Text(text))
+    fn visit_str<E>(self, text: &str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Owned(text.to_owned())))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Json, A::Error> {
+    fn visit_string<E>(self, text: String) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Owned(text)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Json<'de>, A::Error> {
         let mut values = Vec::new();
         while let Some(value) = sequence.next_element()? {
             values.push(value);
@@ -140,12 +146,26 @@ impl<'de> Visitor<'de> for JsonVisitor {
         Ok(Json::Array(values))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
         let mut entries = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
+        while let Some((Key(key), value)) = map.next_entry()? {
+            entries.push((key, value));
         }
         Ok(Json::Object(entries))
+    }
+}
+
+/// A key, borrowed where it has no escape: serde's own `Cow` never is.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Json::deserialize(deserializer)? {
+            Json::Text(key) => Ok(Self(key)),
+            Json::Null | Json::Array(_) | Json::Object(_) | Json::Other => {
+                Err(serde::de::Error::custom("a key is a string"))
+            }
+        }
     }
 }
 

@@ -72,11 +72,20 @@ const FORMS: [(&str, &str, &str); 5] = [
 ];
 
 /// Body of a container's creation, and a word of the denial.
-const BODIES: [(&str, &str); 4] = [
+const BODIES: [(&str, &str); 6] = [
     (r#"{"Image":"alpine:3","image":"evil/tool"}"#, "twice"),
     (r#"{"image":"evil/tool"}"#, "spelling"),
     (r#"{"Image":""}"#, "missing or empty"),
     (r#"{"Image":"alpine:3"} }"#, "JSON"),
+    (
+        r#"{"Image":"grafana/grafana:1","Cmd":["buildkitd"]}"#,
+        "a builder in a container",
+    ),
+    // Who has two mistakes to mend hears of both.
+    (
+        r#"{"Image":"evil/tool","Cmd":["buildkitd"]}"#,
+        "docker.io/evil/tool (ramgate: docker-hub.community is deny; contact platform@acme.example); image access denied: a builder",
+    ),
 ];
 
 const JSON: &str = "Content-Type: application/json";

@@ -42,7 +42,7 @@ pub(super) fn session() -> Read {
 }
 
 /// A parameter that is a list in JSON. Clients send `null` for none.
-fn json_array(text: &str, parameter: &'static str) -> Result<Vec<Json>, Unreadable> {
+fn json_array<'a>(text: &'a str, parameter: &'static str) -> Result<Vec<Json<'a>>, Unreadable> {
     if text.is_empty() {
         return Ok(Vec::new());
     }
@@ -54,7 +54,7 @@ fn json_array(text: &str, parameter: &'static str) -> Result<Vec<Json>, Unreadab
 }
 
 /// What an output of BuildKit pushes: type `registry`, or an image that is to be pushed under its names.
-fn pushes(output: &Json, questions: &mut Vec<Question>) -> Result<(), Unreadable> {
+fn pushes(output: &Json<'_>, questions: &mut Vec<Question>) -> Result<(), Unreadable> {
     let kind = output.text("Type")?;
     let Some(attributes) = output.field("Attrs")? else {
         return match kind {

@@ -7,7 +7,7 @@ use crate::go_json::Json;
 use crate::unreadable::Unreadable;
 
 /// Whether a container with this configuration is a builder.
-pub(super) fn is_builder(body: &Json) -> Result<bool, Unreadable> {
+pub(super) fn is_builder(body: &Json<'_>) -> Result<bool, Unreadable> {
     let image = body.text("Image")?;
     let name = image.rsplit('/').next().unwrap_or_default();
     if name.split([':', '@']).next() == Some("buildkit") {
@@ -31,7 +31,7 @@ pub(super) fn is_builder(body: &Json) -> Result<bool, Unreadable> {
 }
 
 /// Whether what is run in a container speaks to a builder.
-pub(super) fn runs_buildctl(body: &Json) -> bool {
+pub(super) fn runs_buildctl(body: &Json<'_>) -> bool {
     let command = body.field("Cmd").ok().flatten();
     words(command)
         .next()
@@ -39,14 +39,14 @@ pub(super) fn runs_buildctl(body: &Json) -> bool {
 }
 
 /// One string, or those of a list: Docker takes either for a command.
-fn words(value: Option<&Json>) -> impl Iterator<Item = &str> {
+fn words<'a>(value: Option<&'a Json<'_>>) -> impl Iterator<Item = &'a str> {
     let values = match value {
         Some(Json::Array(values)) => values.as_slice(),
         Some(single) => std::slice::from_ref(single),
         None => &[],
     };
     values.iter().filter_map(|value| match value {
-        Json::Text(text) => Some(text.as_str()),
+        Json::Text(text) => Some(text.as_ref()),
         Json::Null | Json::Array(_) | Json::Object(_) | Json::Other => None,
     })
 }

@@ -13,7 +13,8 @@ use crate::unreadable::Unreadable;
 /// The handler insists on JSON, so the body is no form.
 pub(super) fn create(request: &Request<'_>) -> Read {
     request.query()?;
-    let body = request.json()?;
+    let body = request.body()?;
+    let body = Json::parse(&body)?;
     let image = body.text("Image")?;
     if image.is_empty() {
         // dockerd takes it for an empty root, which anything may then be put into.
@@ -52,7 +53,8 @@ pub(super) fn start(request: &Request<'_>) -> Read {
     reason = "every rule of a route has this form"
 )]
 pub(super) fn exec(request: &Request<'_>) -> Read {
-    let speaks_to_builder = request.json().is_ok_and(|body| runs_buildctl(&body));
+    let body = request.body().unwrap_or_default();
+    let speaks_to_builder = Json::parse(&body).is_ok_and(|body| runs_buildctl(&body));
     Ok(if speaks_to_builder {
         Reading::Ask(vec![Question::Local(LocalImage::Builder)])
     } else {
@@ -80,7 +82,7 @@ pub(super) fn commit(request: &Request<'_>) -> Read {
     // The body is a configuration, or `null`, and bears no image; but a form in its place would name another container. The
     // handler insists on JSON where there is a type, so a body that is not seen here is none if there is no length either.
     if request.message.header("Content-Length") != Some("0") {
-        let (Json::Object(_) | Json::Null) = request.json()? else {
+        let (Json::Object(_) | Json::Null) = Json::parse(&request.body()?)? else {
             return Err(Unreadable::WrongType("body"));
         };
     }
@@ -91,7 +93,7 @@ pub(super) fn commit(request: &Request<'_>) -> Read {
 }
 
 /// The images that are mounted, and the containers whose mounts are taken over, in a `HostConfig`.
-fn mounts(host: &Json, questions: &mut Vec<Question>) -> Result<(), Unreadable> {
+fn mounts(host: &Json<'_>, questions: &mut Vec<Question>) -> Result<(), Unreadable> {
     for mount in host.array("Mounts")? {
         image_mount(mount, questions)?;
     }
@@ -110,7 +112,10 @@ fn mounts(host: &Json, questions: &mut Vec<Question>) -> Result<(), Unreadable> 
 }
 
 /// The image of a mount, if it is one of an image. The engine knows the word in its one spelling, swarm in any.
-pub(super) fn image_mount(mount: &Json, questions: &mut Vec<Question>) -> Result<(), Unreadable> {
+pub(super) fn image_mount(
+    mount: &Json<'_>,
+    questions: &mut Vec<Question>,
+) -> Result<(), Unreadable> {
     if mount.text("Type")?.to_uppercase() == "IMAGE" {
         let source = mount.text("Source")?;
         if source.is_empty() {

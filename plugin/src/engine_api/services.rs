@@ -12,13 +12,15 @@ use crate::unreadable::Unreadable;
 /// `POST /services/create`.
 pub(super) fn create(request: &Request<'_>) -> Read {
     request.query()?;
-    Ok(Reading::Ask(images(&request.json()?)?))
+    let body = request.body()?;
+    Ok(Reading::Ask(images(&Json::parse(&body)?)?))
 }
 
 /// `POST /services/{id}/update`. With `rollback`, the body is not what will run.
 pub(super) fn update(request: &Request<'_>) -> Read {
     let form = request.query()?;
-    let mut questions = images(&request.json()?)?;
+    let body = request.body()?;
+    let mut questions = images(&Json::parse(&body)?)?;
     if !form.one("rollback")?.is_empty() {
         questions.push(Question::PreviousService(request.name.clone()));
     }
@@ -49,7 +51,7 @@ fn image(text: &str) -> Result<Question, Unreadable> {
     }
 }
 
-fn images(body: &Json) -> Result<Vec<Question>, Unreadable> {
+fn images(body: &Json<'_>) -> Result<Vec<Question>, Unreadable> {
     let Some(task) = body.field("TaskTemplate")? else {
         return Err(Unreadable::Missing("TaskTemplate"));
     };
