@@ -30,8 +30,8 @@ type Shared = Arc<Mutex<Option<Stage>>>;
 
 fn main() -> Result<()> {
     let mut arguments = Arguments::from_args();
-    // Attempts on one engine take turns, and a second lab would only slow the first on small machines.
-    arguments.test_threads = Some(1);
+    // Attempts on one engine take turns; two engines are at it at a time.
+    arguments.test_threads = Some(2);
     let mut attempts: Vec<(String, Attempt)> = Vec::new();
     for class in attempt::corpus()? {
         attempts.extend(
@@ -43,28 +43,40 @@ fn main() -> Result<()> {
     }
     // Side by side stand those that start alike.
     attempts.sort_by(|(_, one), (_, other)| one.given.cmp(&other.given));
-    let mut trials = Vec::new();
+    let mut first = Vec::new();
+    let mut second = Vec::new();
     for kind in EngineKind::ALL {
         for gates in [Gates::InForce, Gates::Open] {
             let shared = Shared::default();
-            for (class, attempt) in &attempts {
-                let here = match gates {
-                    Gates::InForce => attempt.is_for(kind.name()),
-                    Gates::Open => attempt.control_engine() == kind.name(),
-                };
-                if here {
-                    trials.push(trial(
-                        kind,
-                        gates,
-                        class,
-                        attempt.clone(),
-                        Arc::clone(&shared),
-                    ));
-                }
-            }
+            let shorter = if first.len() <= second.len() {
+                &mut first
+            } else {
+                &mut second
+            };
+            shorter.extend(
+                attempts
+                    .iter()
+                    .filter(|(_, attempt)| gates.concern(attempt, kind))
+                    .map(|(class, attempt)| {
+                        trial(kind, gates, class, attempt.clone(), Arc::clone(&shared))
+                    }),
+            );
         }
     }
+    let trials = alternate(first, second);
     libtest_mimic::run(&arguments, trials).exit()
+}
+
+/// One of these, one of those, so that each of two threads finds an engine of its own.
+fn alternate(first: Vec<Trial>, second: Vec<Trial>) -> Vec<Trial> {
+    let mut trials = Vec::with_capacity(first.len() + second.len());
+    let mut second = second.into_iter();
+    for trial in first {
+        trials.push(trial);
+        trials.extend(second.next());
+    }
+    trials.extend(second);
+    trials
 }
 
 fn trial(kind: EngineKind, gates: Gates, class: &str, attempt: Attempt, shared: Shared) -> Trial {

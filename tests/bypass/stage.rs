@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use ramgate_lab::{EngineKind, Lab, LabOptions, Steering};
 use serde_json::{Value, json};
 
-use crate::attempt::{Act, Attempt};
+use crate::attempt::{Act, Attempt, Request};
 use crate::vocabulary::{self, Vocabulary};
 use crate::wire;
 use crate::world::{self, Finding, State};
@@ -42,6 +42,18 @@ pub(crate) struct Outcome {
     pub(crate) findings: Vec<Finding>,
     /// The answer, for messages.
     pub(crate) answer: String,
+}
+
+// === impl Gates ===
+
+impl Gates {
+    /// Whether an attempt is made on this engine with these gates.
+    pub(crate) fn concern(self, attempt: &Attempt, kind: EngineKind) -> bool {
+        match self {
+            Self::InForce => attempt.is_for(kind.name()),
+            Self::Open => attempt.control_engine() == kind.name(),
+        }
+    }
 }
 
 // === impl Stage ===
@@ -160,18 +172,10 @@ impl Stage {
             Act::Engine(requests) => {
                 let socket =
                     std::os::unix::net::UnixStream::connect(self.lab.path("/run/docker.sock"))?;
-                wire::exchange(socket, requests, &self.vocabulary)
+                wire::exchange(socket, requests, ENGINE_PATIENCE, &self.vocabulary)
             }
-            Act::Mirror(requests) => wire::exchange(
-                self.lab.connect(MIRROR.parse()?)?,
-                requests,
-                &self.vocabulary,
-            ),
-            Act::Egress(requests) => wire::exchange(
-                self.lab.connect(EGRESS.parse()?)?,
-                requests,
-                &self.vocabulary,
-            ),
+            Act::Mirror(requests) => self.gate(MIRROR, requests),
+            Act::Egress(requests) => self.gate(EGRESS, requests),
             Act::Sh(command) => {
                 let command = self.vocabulary.fill(command)?;
                 let run = self.lab.command("sh").args(["-c", &command]);
@@ -182,6 +186,11 @@ impl Stage {
                     .into_bytes())
             }
         }
+    }
+
+    fn gate(&self, address: &str, requests: &[Request]) -> Result<Vec<u8>> {
+        let socket = self.lab.connect(address.parse()?)?;
+        wire::exchange(socket, requests, GATE_PATIENCE, &self.vocabulary)
     }
 
     /// Removes what is on the engine and was not in `state`. False if something of `state` is gone or has changed.
@@ -304,7 +313,12 @@ fn open_policy() -> Value {
         "github.com",
         "*.docker.io",
     ];
-    json!({ "version": 1, "egress": { "hosts": hosts } })
+    let local: serde_json::Map<String, Value> =
+        ["build", "load", "import", "commit", "tag", "unknown"]
+            .into_iter()
+            .map(|kind| (kind.to_owned(), json!("allow")))
+            .collect();
+    json!({ "version": 1, "egress": { "hosts": hosts }, "local-images": local })
 }
 
 /// Other names of what is denied, and of Docker Hub.
@@ -325,5 +339,9 @@ done
 const PULL_ALPINE: &str = "docker pull alpine:3";
 const MIRROR: &str = "127.0.0.1:5050";
 const EGRESS: &str = "127.0.0.1:5051";
+/// An engine that pulls is silent for less.
+const ENGINE_PATIENCE: Duration = Duration::from_secs(4);
+/// A gate only keeps silent where it has opened a tunnel.
+const GATE_PATIENCE: Duration = Duration::from_secs(1);
 const COMMAND_PATIENCE: Duration = Duration::from_secs(30);
 const ANSWER_SHOWN_MAX: usize = 1200;

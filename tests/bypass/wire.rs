@@ -30,6 +30,7 @@ impl Connection for std::net::TcpStream {
 pub(crate) fn exchange(
     mut connection: impl Connection,
     requests: &[Request],
+    patience: Duration,
     vocabulary: &Vocabulary,
 ) -> Result<Vec<u8>> {
     let mut answer = Vec::new();
@@ -43,7 +44,7 @@ pub(crate) fn exchange(
             break;
         }
     }
-    read_until(&mut connection, PATIENCE, &mut answer)?;
+    read_until(&mut connection, patience, &mut answer)?;
     Ok(answer)
 }
 
@@ -157,7 +158,5 @@ fn read_until(
     }
 }
 
-/// An engine that pulls is silent for less.
-const PATIENCE: Duration = Duration::from_secs(4);
 /// Enough for an answer without a pull.
 const BETWEEN: Duration = Duration::from_millis(300);

@@ -132,9 +132,12 @@ impl Container {
         if image.is_empty() {
             kind = Kind::Denied;
         }
-        for mount in list(detail.pointer("/HostConfig/Mounts").cloned()) {
-            if text(&mount, "/Type") == "image" && is_denied(&text(&mount, "/Source"), images) {
-                kind = Kind::Denied;
+        // Those asked for, and those there are, which may come from another container.
+        for (mounts, source) in [("/HostConfig/Mounts", "/Source"), ("/Mounts", "/Name")] {
+            for mount in list(detail.pointer(mounts).cloned()) {
+                if text(&mount, "/Type") == "image" && is_denied(&text(&mount, source), images) {
+                    kind = Kind::Denied;
+                }
             }
         }
         let started = text(detail, "/State/StartedAt");
