@@ -2,6 +2,7 @@
 
 mod check;
 mod decide;
+mod ledger;
 mod policy;
 mod serve;
 
@@ -38,6 +39,8 @@ enum Command {
     Check(check::Check),
     /// Answer one authorization request from stdin, as the plugin would.
     Decide(decide::Decide),
+    /// Show and change what is known of where images came from.
+    Ledger(ledger::Arguments),
     /// Write, check or describe the policy.
     Policy(policy::Arguments),
     /// Print a completion script for a shell.
@@ -94,6 +97,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve(command) => command.run(arguments.log),
         Command::Check(command) => command.run(),
         Command::Decide(command) => command.run(arguments.log),
+        Command::Ledger(command) => command.run(),
         Command::Policy(command) => command.run(),
         Command::Completions { shell } => {
             clap_complete::generate(

@@ -11,7 +11,7 @@ use notify::{RecursiveMode, Watcher as _};
 use ramgate_policy::document::Findings;
 use ramgate_policy::{Policy, Registry};
 use thiserror::Error;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -81,16 +81,18 @@ impl LivePolicy {
         Arc::clone(&self.current)
     }
 
-    /// Reads the file anew whenever it changes or SIGHUP comes, until `shutdown`.
-    pub(crate) async fn follow(mut self, shutdown: CancellationToken) -> Result<(), PolicyError> {
+    /// Reads the file anew whenever it changes or `hangup` comes, until `shutdown`.
+    pub(crate) async fn follow(
+        mut self,
+        mut hangup: Signal,
+        shutdown: CancellationToken,
+    ) -> Result<(), PolicyError> {
         let unwatchable = |path: &Path, source: Box<dyn std::error::Error + Send + Sync>| {
             PolicyError::Unwatchable {
                 path: path.to_owned(),
                 source,
             }
         };
-        let mut hangup =
-            signal(SignalKind::hangup()).map_err(|error| unwatchable(&self.path, error.into()))?;
         let (changed, mut changes) = mpsc::channel(1);
         // The directory, not the file: editors and `mv` put a new file in the old one's place.
         let directory = self

@@ -4,11 +4,15 @@
 //! `ARCHITECTURE.md` says how they belong together.
 
 mod cli;
+mod control;
+mod ledger;
 mod live_policy;
 mod serve;
 mod settings;
+mod signals;
 mod sockets;
 mod telemetry;
+mod unix;
 
 use std::process::ExitCode;
 

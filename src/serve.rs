@@ -2,70 +2,75 @@
 //!
 //! The gates never see one another. What they share is the policy's snapshot, which this module hands to each.
 
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use ramgate_egress::Egress;
 use ramgate_mirror::Mirror;
-use ramgate_plugin::{Authorizer, Engine};
+use ramgate_plugin::{Authorizer, Engine, Identity, Registrar, Watch};
 use ramgate_policy::{Registry, Steering};
-use tokio::signal::unix::{SignalKind, signal};
+use ramgate_provenance::Ledger;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::control;
+use crate::ledger::Desk;
 use crate::live_policy::LivePolicy;
 use crate::settings::{self, Settings};
+use crate::signals::Signals;
 use crate::sockets;
+
+/// The gates' listeners, of those that the settings enable.
+struct Listeners {
+    plugin: Option<UnixListener>,
+    mirror: Option<TcpListener>,
+    egress: Option<TcpListener>,
+    control: UnixListener,
+}
+
+// === impl Listeners ===
+
+impl Listeners {
+    async fn bind(settings: &Settings) -> anyhow::Result<Self> {
+        let plugin = settings.plugin_socket.as_deref().map(sockets::plugin);
+        let tcp = async |key, address: Option<SocketAddr>| match address {
+            Some(address) => sockets::tcp(key, address).await.map(Some),
+            None => Ok(None),
+        };
+        let mirror = settings.mirror.as_ref().map(|mirror| mirror.listen);
+        Ok(Self {
+            plugin: plugin.transpose()?,
+            mirror: tcp("mirror.listen", mirror).await?,
+            egress: tcp("egress.listen", settings.egress_listen).await?,
+            control: sockets::unix("state-dir", &control_path(settings))?,
+        })
+    }
+}
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Result<()> {
+    let Signals { hangup, stop } = Signals::new()?;
     // TLS needs a provider for the process; ring is the one that is built in.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let ledger = Arc::new(open_ledger(&ledger_path(&settings))?);
+    let listeners = Listeners::bind(&settings).await?;
     let shutdown = CancellationToken::new();
-    let mut gates = JoinSet::new();
-
-    let plugin = settings
-        .plugin_socket
-        .as_deref()
-        .map(sockets::plugin)
-        .transpose()?;
-    let mirror = match &settings.mirror {
-        Some(mirror) => Some((sockets::tcp("mirror.listen", mirror.listen).await?, mirror)),
-        None => None,
-    };
-    let egress = match settings.egress_listen {
-        Some(address) => Some(sockets::tcp("egress.listen", address).await?),
-        None => None,
-    };
-
-    if let Some(listener) = plugin {
-        let authorizer = authorizer(&settings, &policy);
-        gates.spawn(ramgate_plugin::serve(
-            listener,
-            authorizer,
-            shutdown.clone(),
-        ));
-    }
-    if let Some((listener, part)) = mirror {
-        let mirror = Mirror::new(mirror_config(part)?, policy.current()).context("mirror")?;
-        gates.spawn(ramgate_mirror::serve(listener, mirror, shutdown.clone()));
-    }
-    if let Some(listener) = egress {
-        let steering = Steering {
-            docker_hub_by_mirror: settings.mirror.is_some(),
-        };
-        let egress = Egress::new(policy.current(), ramgate_egress::Config::new(steering));
-        gates.spawn(ramgate_egress::serve(listener, egress, shutdown.clone()));
-    }
+    let mut gates = start(listeners, &settings, &policy, ledger, &shutdown)?;
     announce(&settings, &policy);
-    let follower = tokio::spawn(policy.follow(shutdown.clone()));
+    let follower = tokio::spawn(policy.follow(hangup, shutdown.clone()));
     // Outside systemd there is nobody to notify.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!("ready");
 
     let ended = tokio::select! {
-        signal = stop_signal() => signal.map(|name| tracing::info!(signal = name, "stopping")),
+        name = stop.wait() => {
+            tracing::info!(signal = name, "stopping");
+            Ok(())
+        }
         // A gate that ends by itself is a hole: all of them stop, and the engine fails closed.
         Some(gate) = gates.join_next() => Err(ended_early(gate)),
     };
@@ -80,14 +85,69 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
     ended
 }
 
-/// The plugin's way of deciding, as `serve` and `decide` use it.
-pub(crate) fn authorizer(settings: &Settings, policy: &LivePolicy) -> Authorizer {
-    let engine = Engine::new(
+/// Starts the gates behind their listeners, the watch, and what administrators ask.
+fn start(
+    listeners: Listeners,
+    settings: &Settings,
+    policy: &LivePolicy,
+    ledger: Arc<Ledger>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<JoinSet<std::io::Result<()>>> {
+    let mut gates = JoinSet::new();
+    let registrar = Registrar::new(engine(settings), Arc::clone(&ledger))?;
+    let desk = Desk::new(registrar.clone());
+    gates.spawn(control::serve(listeners.control, desk, shutdown.clone()));
+    if let Some(listener) = listeners.plugin {
+        let identity = Identity::new(registrar.clone());
+        let authorizer = Authorizer::new(policy.current(), registrar.clone(), identity.clone());
+        let plugin = ramgate_plugin::serve(listener, authorizer, shutdown.clone());
+        gates.spawn(plugin);
+        let watch = Watch::new(registrar, identity, policy.current());
+        tokio::spawn(watch.run(shutdown.clone()));
+    }
+    if let Some((listener, part)) = listeners.mirror.zip(settings.mirror.as_ref()) {
+        let config = mirror_config(part)?;
+        let mirror = Mirror::new(config, policy.current(), ledger).context("mirror")?;
+        gates.spawn(ramgate_mirror::serve(listener, mirror, shutdown.clone()));
+    }
+    if let Some(listener) = listeners.egress {
+        let steering = Steering {
+            docker_hub_by_mirror: settings.mirror.is_some(),
+        };
+        let egress = Egress::new(policy.current(), ramgate_egress::Config::new(steering));
+        gates.spawn(ramgate_egress::serve(listener, egress, shutdown.clone()));
+    }
+    Ok(gates)
+}
+
+/// The engine that the settings name, and the gates that it should use.
+pub(crate) fn engine(settings: &Settings) -> Engine {
+    Engine::new(
         &settings.engine_socket,
         settings.mirror.as_ref().map(|mirror| mirror.listen),
         settings.egress_listen,
-    );
-    Authorizer::new(policy.current(), engine)
+    )
+}
+
+/// Where the ledger is.
+pub(crate) fn ledger_path(settings: &Settings) -> PathBuf {
+    settings.state_dir.join("ledger.redb")
+}
+
+/// Where a running ramgate takes the commands of administrators.
+pub(crate) fn control_path(settings: &Settings) -> PathBuf {
+    settings.state_dir.join("control.sock")
+}
+
+fn open_ledger(path: &Path) -> anyhow::Result<Ledger> {
+    let opened = Ledger::open(path).with_context(|| format!("state-dir: {}", path.display()))?;
+    if let Some(aside) = opened.damaged {
+        tracing::error!(
+            ledger = %path.display(), damaged = %aside.display(),
+            "the ledger was damaged and is put aside; what is known of images is learned anew"
+        );
+    }
+    Ok(opened.ledger)
 }
 
 /// The names under which references reach our own mirror.
@@ -168,15 +228,6 @@ fn ended_early(gate: Result<std::io::Result<()>, tokio::task::JoinError>) -> any
         Ok(Ok(())) => anyhow::anyhow!("a gate ended by itself"),
         Ok(Err(error)) => anyhow::Error::new(error).context("a gate failed"),
         Err(error) => anyhow::Error::new(error).context("a gate failed"),
-    }
-}
-
-async fn stop_signal() -> anyhow::Result<&'static str> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok("SIGTERM"),
-        _ = interrupt.recv() => Ok("SIGINT"),
     }
 }
 

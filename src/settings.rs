@@ -19,6 +19,7 @@ use thiserror::Error;
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) policy_path: PathBuf,
+    pub(crate) state_dir: PathBuf,
     pub(crate) engine_socket: PathBuf,
     /// `None` where the gate is switched off.
     pub(crate) plugin_socket: Option<PathBuf>,

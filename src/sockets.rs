@@ -21,11 +21,21 @@ pub(crate) enum SocketError {
         address: SocketAddr,
     },
     /// A live process answers at the socket.
-    #[error("plugin.socket: {0} is served by a running process; is ramgate running already?")]
-    Live(PathBuf),
+    #[error("{key}: {path} is served by a running process; is ramgate running already?")]
+    Live {
+        /// The key of the settings.
+        key: &'static str,
+        /// The socket.
+        path: PathBuf,
+    },
     /// There is something at the path that is no socket.
-    #[error("plugin.socket: {0} exists and is no socket; move it away")]
-    NoSocket(PathBuf),
+    #[error("{key}: {path} exists and is no socket; move it away")]
+    NoSocket {
+        /// The key of the settings.
+        key: &'static str,
+        /// What is there.
+        path: PathBuf,
+    },
     /// Anything else.
     #[error("{key}: {place}: {source}")]
     Failed {
@@ -57,26 +67,30 @@ pub(crate) async fn tcp(
 }
 
 /// The plugin's socket: the one that systemd holds open, or one bound at `path`.
-///
-/// A socket that a dead process left is replaced; one that answers is not.
 pub(crate) fn plugin(path: &Path) -> Result<UnixListener, SocketError> {
-    let failed = |source| SocketError::Failed {
-        key: PLUGIN_KEY,
-        place: path.display().to_string(),
-        source,
-    };
+    let failed = |source| failed(PLUGIN_KEY, path, source);
     if let Some(inherited) = ListenFd::from_env().take_unix_listener(0).map_err(failed)? {
         inherited.set_nonblocking(true).map_err(failed)?;
         return UnixListener::from_std(inherited).map_err(failed);
     }
+    unix(PLUGIN_KEY, path)
+}
+
+/// A Unix socket bound at `path`, the owner's alone. One that a dead process left is replaced; one that answers is not.
+pub(crate) fn unix(key: &'static str, path: &Path) -> Result<UnixListener, SocketError> {
+    let failed = |source| failed(key, path, source);
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
         Ok(found) if !found.file_type().is_socket() => {
-            return Err(SocketError::NoSocket(path.to_owned()));
+            let path = path.to_owned();
+            return Err(SocketError::NoSocket { key, path });
         }
         Ok(_) => match std::os::unix::net::UnixStream::connect(path) {
-            Ok(_) => return Err(SocketError::Live(path.to_owned())),
+            Ok(_) => {
+                let path = path.to_owned();
+                return Err(SocketError::Live { key, path });
+            }
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 tracing::info!(socket = %path.display(), "replacing a socket that nobody serves");
                 std::fs::remove_file(path).map_err(failed)?;
@@ -88,9 +102,17 @@ pub(crate) fn plugin(path: &Path) -> Result<UnixListener, SocketError> {
         std::fs::create_dir_all(directory).map_err(failed)?;
     }
     let listener = UnixListener::bind(path).map_err(failed)?;
-    // dockerd is root; nobody else has a question to ask.
+    // dockerd and administrators are root; nobody else has a question to ask.
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
     Ok(listener)
+}
+
+fn failed(key: &'static str, path: &Path, source: io::Error) -> SocketError {
+    SocketError::Failed {
+        key,
+        place: path.display().to_string(),
+        source,
+    }
 }
 
 const PLUGIN_KEY: &str = "plugin.socket";
@@ -104,7 +126,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("plugins/ramgate.sock");
         let first = plugin(&path).unwrap();
-        assert!(matches!(plugin(&path), Err(SocketError::Live(_))));
+        assert!(matches!(plugin(&path), Err(SocketError::Live { .. })));
         drop(first);
         assert!(path.exists(), "a dropped listener leaves its socket");
         plugin(&path).unwrap();
@@ -115,7 +137,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ramgate.sock");
         std::fs::write(&path, "precious").unwrap();
-        assert!(matches!(plugin(&path), Err(SocketError::NoSocket(_))));
+        assert!(matches!(plugin(&path), Err(SocketError::NoSocket { .. })));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
     }
 

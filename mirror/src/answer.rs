@@ -30,6 +30,9 @@ pub(crate) enum Unserved {
     /// The store cannot be read or written.
     #[error("the mirror's store failed")]
     Store(#[from] std::io::Error),
+    /// Where it comes from could not be noted.
+    #[error("the ledger failed")]
+    Ledger(#[from] ramgate_provenance::LedgerError),
 }
 
 /// What kind of thing was not found.
@@ -140,7 +143,9 @@ pub(crate) fn unserved(problem: &Unserved, kind: Kind) -> Response<Body> {
         )
         | Unserved::Mismatch
         | Unserved::TooLarge => error(StatusCode::BAD_GATEWAY, "UNAVAILABLE", &text),
-        Unserved::Store(_) => error(StatusCode::INTERNAL_SERVER_ERROR, "UNAVAILABLE", &text),
+        Unserved::Store(_) | Unserved::Ledger(_) => {
+            error(StatusCode::INTERNAL_SERVER_ERROR, "UNAVAILABLE", &text)
+        }
     }
 }
 

@@ -7,12 +7,14 @@ use axum::body::{Body, Bytes};
 use futures_util::StreamExt as _;
 use ramgate_policy::{Digest, Permit, Policy};
 use reqwest::{Method, Response};
+use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc;
 use tokio_util::io::ReaderStream;
 
 use crate::answer::Unserved;
 use crate::audit::Source;
 use crate::mirror::Mirror;
+use crate::origins::CONFIG_SIZE_MAX_BYTES;
 use crate::store::Incoming;
 use crate::upstream::Resource;
 
@@ -144,7 +146,23 @@ impl Download {
             .store()
             .link_blob(&self.permit, &self.digest)
             .await?;
+        self.note_config().await?;
         Ok(held)
+    }
+
+    /// Notes the layers of an image, if this is the config of one.
+    async fn note_config(&self) -> Result<(), Unserved> {
+        let (repository, origins) = (self.permit.repository(), self.mirror.origins());
+        if self.size > CONFIG_SIZE_MAX_BYTES || !origins.knows_config(repository, &self.digest)? {
+            return Ok(());
+        }
+        let kept = self.mirror.store().blob(&self.permit, &self.digest).await?;
+        if let Some((mut file, _)) = kept {
+            let mut config = Vec::new();
+            file.read_to_end(&mut config).await?;
+            origins.saw_config(repository, &config).await?;
+        }
+        Ok(())
     }
 }
 

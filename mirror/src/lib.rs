@@ -15,6 +15,7 @@ mod config;
 mod manifest;
 mod manifests;
 mod mirror;
+mod origins;
 mod path;
 mod server;
 mod store;

@@ -2,6 +2,7 @@
 //!
 //! They are handed on byte for byte. What is read here is only what could make the engine fetch past this mirror.
 
+use ramgate_policy::Digest;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -10,6 +11,8 @@ use thiserror::Error;
 pub(crate) struct Manifest {
     pub(crate) media_type: String,
     pub(crate) bytes: bytes::Bytes,
+    /// The digest of the config that it names, if it is one of an image or artifact.
+    pub(crate) config: Option<Digest>,
 }
 
 /// Why a manifest is not served.
@@ -53,6 +56,8 @@ struct Outline {
 struct Descriptor {
     #[serde(rename = "mediaType", default)]
     media_type: String,
+    #[serde(default)]
+    digest: String,
     #[serde(default)]
     urls: Option<Vec<String>>,
 }
@@ -101,7 +106,12 @@ impl Manifest {
                 return Err(InvalidManifest::ForeignLayers);
             }
         }
-        Ok(Self { media_type, bytes })
+        let config = outline.config.and_then(|config| config.digest.parse().ok());
+        Ok(Self {
+            media_type,
+            bytes,
+            config,
+        })
     }
 }
 

@@ -166,6 +166,9 @@ impl Mirror {
             return Ok(None);
         }
         let manifest = Arc::new(Manifest::new(&media_type, bytes.into())?);
+        self.origins()
+            .saw_manifest(permit.repository(), digest, &manifest)
+            .await?;
         self.memory().manifests.insert(key, Arc::clone(&manifest));
         Ok(Some(manifest))
     }
@@ -199,6 +202,9 @@ impl Mirror {
         self.store().keep(incoming, &verified).await?;
         self.store()
             .link_manifest(permit, &digest, &manifest.media_type)
+            .await?;
+        self.origins()
+            .saw_manifest(permit.repository(), &digest, &manifest)
             .await?;
         let key = format!("{}@{digest}", permit.repository());
         self.memory().manifests.insert(key, Arc::clone(&manifest));

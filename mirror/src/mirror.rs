@@ -7,12 +7,14 @@ use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::http::{Method, Request, Response};
 use ramgate_policy::{Action, Decision, Policy, Request as Question, Subject};
+use ramgate_provenance::Ledger;
 use thiserror::Error;
 
 use crate::answer::{self, Kind, Unserved};
 use crate::audit;
 use crate::config::Config;
 use crate::manifests::Memory;
+use crate::origins::Origins;
 use crate::path::{self, Target};
 use crate::store::Store;
 use crate::upstream::Upstreams;
@@ -30,6 +32,7 @@ struct Inner {
     store: Store,
     upstreams: Upstreams,
     memory: Memory,
+    origins: Origins,
 }
 
 /// Why there is no mirror.
@@ -52,11 +55,15 @@ pub enum MirrorError {
 // === impl Mirror ===
 
 impl Mirror {
-    /// Opens the store. Nothing is fetched yet.
+    /// Opens the store. What it comes to know of the origin of content goes into `ledger`. Nothing is fetched yet.
     ///
     /// # Errors
     /// [`MirrorError`] when the store cannot be opened or a CA file is none.
-    pub fn new(config: Config, policy: Arc<ArcSwap<Policy>>) -> Result<Self, MirrorError> {
+    pub fn new(
+        config: Config,
+        policy: Arc<ArcSwap<Policy>>,
+        ledger: Arc<Ledger>,
+    ) -> Result<Self, MirrorError> {
         let store = Store::open(&config.storage).map_err(|source| MirrorError::Store {
             path: config.storage.clone(),
             source,
@@ -69,6 +76,7 @@ impl Mirror {
                 store,
                 upstreams,
                 memory: Memory::new(),
+                origins: Origins::new(ledger),
             }),
         })
     }
@@ -138,6 +146,10 @@ impl Mirror {
 
     pub(crate) fn memory(&self) -> &Memory {
         &self.inner.memory
+    }
+
+    pub(crate) fn origins(&self) -> &Origins {
+        &self.inner.origins
     }
 }
 

@@ -331,6 +331,7 @@ mod tests {
         check("/v2/Acme/app/manifests/1", Err("Repository"));
         check("/v2/acme/app/manifests/-x", Err("Tag"));
         check("/v2/acme/app/manifests/a@b", Err("Tag"));
-        check("/v2/ghcr.io/manifests/1", Err("Repository"));
+        // One component is never a host: so does dockerd read `ghcr.io:1`.
+        check("/v2/ghcr.io/manifests/1", Ok("docker.io/library/ghcr.io:1"));
     }
 }

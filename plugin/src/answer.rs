@@ -5,8 +5,8 @@
 
 use ramgate_policy::Denial;
 
-use crate::engine::EngineError;
 use crate::message::AuthZRes;
+use crate::registrar::RegistrarError;
 use crate::unreadable::Unreadable;
 
 /// What the plugin says to one request.
@@ -18,12 +18,17 @@ pub struct Answer {
 /// Why a request is not let through.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// The policy says no.
-    Denied(Denial),
+    /// The policy says no, and what the images are that were asked for by names which do not say so.
+    Denied {
+        /// All that stands against the request.
+        denials: Vec<Denial>,
+        /// One for each such image.
+        explanations: Vec<String>,
+    },
     /// The request cannot be read, or could be read in two ways.
     Unreadable(Unreadable),
-    /// The engine could not say what the policy would have to be asked.
-    Unevaluated(EngineError),
+    /// The engine or the ledger could not say what the policy would have to be asked.
+    Unevaluated(RegistrarError),
     /// No answer was found in time.
     Timeout,
     /// An image that goes by no name at all, where the policy must be asked about a name.
@@ -48,7 +53,13 @@ impl Answer {
     /// No, and what the user reads. dockerd puts `authorization denied by plugin ramgate: ` in front.
     pub(crate) fn refuse(refusal: &Refusal) -> Self {
         let msg = match refusal {
-            Refusal::Denied(denial) => denial.to_string(),
+            Refusal::Denied {
+                denials,
+                explanations,
+            } => {
+                let parts: Vec<String> = denials.iter().map(ToString::to_string).collect();
+                [parts, explanations.clone()].concat().join("; ")
+            }
             Refusal::Unreadable(problem) => format!("the request cannot be judged and is denied: {problem}"),
             Refusal::Unevaluated(problem) => {
                 format!("the request could not be evaluated and is denied: {problem}; try again, or ask your administrators")
@@ -85,10 +96,16 @@ impl Answer {
 // === impl Refusal ===
 
 impl Refusal {
+    pub(crate) fn unevaluated(error: impl Into<RegistrarError>) -> Self {
+        Self::Unevaluated(error.into())
+    }
+
     /// A stable code for logs.
     pub(crate) fn code(&self) -> &'static str {
         match self {
-            Self::Denied(denial) => denial.reason().code(),
+            Self::Denied { denials, .. } => denials
+                .first()
+                .map_or("denied", |denial| denial.reason().code()),
             Self::Unreadable(problem) => problem.code(),
             Self::Unevaluated(_) => "engine-unavailable",
             Self::Timeout => "timeout",
@@ -100,7 +117,10 @@ impl Refusal {
     /// The line of the policy, or the part of the plugin, that refused.
     pub(crate) fn rule(&self) -> String {
         match self {
-            Self::Denied(denial) => denial.rule(),
+            Self::Denied { denials, .. } => {
+                let rules: Vec<String> = denials.iter().map(Denial::rule).collect();
+                rules.join(", ")
+            }
             Self::Unreadable(_)
             | Self::Unevaluated(_)
             | Self::Timeout

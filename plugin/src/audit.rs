@@ -4,10 +4,11 @@
 
 use std::time::Instant;
 
-use ramgate_policy::{Grant, Subject};
+use ramgate_policy::{Denial, Grant, Subject};
 
 use crate::answer::Refusal;
 use crate::authorizer::Judged;
+use crate::identity::JudgedContainer;
 
 /// What is known of a request when it is decided.
 #[derive(Debug, Default)]
@@ -30,6 +31,7 @@ pub(crate) fn allowed(facts: &Facts, subject: &Subject, grant: Option<&Grant>, s
         registry = facts.judged.registry,
         repository = facts.judged.repository,
         action = facts.judged.action,
+        image = facts.judged.image,
         principal = subject.principal(),
         route = facts.route,
         method = facts.method,
@@ -52,6 +54,7 @@ pub(crate) fn refused(facts: &Facts, subject: &Subject, refusal: &Refusal, start
                 registry = facts.judged.registry,
                 repository = facts.judged.repository,
                 action = facts.judged.action,
+                image = facts.judged.image,
                 principal = subject.principal(),
                 route = facts.route,
                 method = facts.method,
@@ -62,12 +65,39 @@ pub(crate) fn refused(facts: &Facts, subject: &Subject, refusal: &Refusal, start
         };
     }
     match refusal {
-        Refusal::Denied(_) | Refusal::NoGates | Refusal::OwnPlugin => {
+        Refusal::Denied { .. } | Refusal::NoGates | Refusal::OwnPlugin => {
             event!(info, "request denied")
         }
         Refusal::Unreadable(_) => event!(warn, "request unreadable"),
         Refusal::Unevaluated(_) | Refusal::Timeout => event!(error, "could not evaluate"),
     }
+}
+
+/// A container runs that no request was allowed for.
+pub(crate) fn found(
+    container: &str,
+    judged: &JudgedContainer,
+    denial: &Denial,
+    stopped: bool,
+    began: Instant,
+) {
+    let image = judged.images.first();
+    let origin = image.and_then(|image| image.record.origins.first());
+    tracing::info!(
+        target: "ramgate::audit",
+        gate = "watch",
+        decision = "deny",
+        reason = denial.reason().code(),
+        rule = denial.rule(),
+        registry = origin.map(|origin| origin.registry().to_string()),
+        repository = origin.map(|origin| origin.path().to_owned()),
+        action = "run",
+        image = image.and_then(|image| image.id.as_ref()).map(ToString::to_string),
+        container,
+        stopped,
+        elapsed_ms = milliseconds(began),
+        "denied image runs"
+    );
 }
 
 fn milliseconds(started: Instant) -> f64 {

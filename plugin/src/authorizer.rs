@@ -8,23 +8,25 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use ramgate_policy::{
-    Action, Decision, Grant, ImageName, LocalDecision, LocalImage, Policy, Repository,
+    Action, Decision, Denial, Grant, ImageName, LocalDecision, LocalImage, Policy, Repository,
     Request as PolicyRequest, Steering, Subject, TunnelDecision,
 };
 
 use crate::answer::{Answer, Refusal};
 use crate::audit::{self, Facts};
-use crate::engine::Engine;
 use crate::engine_api::Request;
+use crate::identity::{Identity, JudgedImage};
 use crate::message::AuthZReq;
 use crate::question::{Question, Reading};
+use crate::registrar::Registrar;
 use crate::unreadable::Unreadable;
 
 /// Authorizes requests to one engine. Cloning it is cheap.
 #[derive(Clone, Debug)]
 pub struct Authorizer {
     policy: Arc<ArcSwap<Policy>>,
-    engine: Engine,
+    registrar: Registrar,
+    identity: Identity,
 }
 
 /// What was judged last, for the log.
@@ -33,15 +35,22 @@ pub(crate) struct Judged {
     pub(crate) registry: Option<String>,
     pub(crate) repository: Option<String>,
     pub(crate) action: Option<&'static str>,
+    /// The ID of the image, where it is known.
+    pub(crate) image: Option<String>,
 }
 
 /// The request while it is judged.
 struct Case<'a> {
     policy: &'a Policy,
     subject: &'a Subject,
-    engine: &'a Engine,
+    registrar: &'a Registrar,
+    identity: &'a Identity,
     facts: &'a mut Facts,
     grant: Option<Grant>,
+    /// All that stands against it: who has two mistakes to mend wants to hear of both.
+    denials: Vec<Denial>,
+    /// What images are that were asked for by names which do not say so.
+    explanations: Vec<String>,
 }
 
 // === impl Authorizer ===
@@ -49,8 +58,16 @@ struct Case<'a> {
 impl Authorizer {
     /// Authorizes by `policy`, which is read anew for each request.
     #[must_use]
-    pub const fn new(policy: Arc<ArcSwap<Policy>>, engine: Engine) -> Self {
-        Self { policy, engine }
+    pub const fn new(
+        policy: Arc<ArcSwap<Policy>>,
+        registrar: Registrar,
+        identity: Identity,
+    ) -> Self {
+        Self {
+            policy,
+            registrar,
+            identity,
+        }
     }
 
     /// Answers one AuthZReq.
@@ -86,9 +103,12 @@ impl Authorizer {
         let mut case = Case {
             policy: &policy,
             subject: &subject,
-            engine: &self.engine,
+            registrar: &self.registrar,
+            identity: &self.identity,
             facts: &mut facts,
             grant: None,
+            denials: Vec::new(),
+            explanations: Vec::new(),
         };
         let judged = tokio::time::timeout(DEADLINE, case.judge(&questions)).await;
         let grant = case.grant;
@@ -99,6 +119,38 @@ impl Authorizer {
             }
             Ok(Err(refusal)) => Self::refuse(&facts, &subject, &refusal, started),
             Err(_) => Self::refuse(&facts, &subject, &Refusal::Timeout, started),
+        }
+    }
+
+    /// Hears that a request was carried out, and takes in what it brought before the next one can ask for it.
+    pub async fn carried_out(&self, body: &[u8]) {
+        let Ok(message) = serde_json::from_slice::<AuthZReq<'_>>(body) else {
+            return;
+        };
+        let Ok(request) = Request::parse(&message) else {
+            return;
+        };
+        if !request.brings_images() {
+            return;
+        }
+        self.identity.forget_names();
+        let subject = message.subject();
+        let by = Some(subject.principal());
+        let taken = tokio::time::timeout(DEADLINE, async {
+            if request.builds() {
+                self.registrar.catch_up_with_builds(by).await
+            } else {
+                self.registrar.catch_up(by).await
+            }
+        })
+        .await;
+        // The watch, or the next question about the image, will do it.
+        match taken {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "what a request brought is taken in later"),
+            Err(_) => {
+                tracing::debug!("what a request brought is taken in later: the engine is slow")
+            }
         }
     }
 
@@ -121,87 +173,83 @@ impl Authorizer {
 // === impl Case ===
 
 impl Case<'_> {
+    /// Asks all questions. Denials are gathered; what cannot be read or evaluated ends it.
     async fn judge(&mut self, questions: &[Question]) -> Result<(), Refusal> {
         for question in questions {
-            match question {
-                Question::Repository(repository, action) => self.repository(repository, *action)?,
-                Question::Image(text) => self.image(text).await?,
-                Question::Container(name) => {
-                    // What is not there does not start.
-                    if let Some(image) = self
-                        .engine
-                        .container_image(name)
-                        .await
-                        .map_err(Refusal::Unevaluated)?
-                    {
-                        self.image(&image).await?;
-                    }
+            self.answer(question).await?;
+        }
+        if self.denials.is_empty() {
+            return Ok(());
+        }
+        let mut denials = std::mem::take(&mut self.denials);
+        let mut seen = Vec::new();
+        denials.retain(|denial| {
+            let new = !seen.contains(denial);
+            seen.push(denial.clone());
+            new
+        });
+        Err(Refusal::Denied {
+            denials,
+            explanations: std::mem::take(&mut self.explanations),
+        })
+    }
+
+    async fn answer(&mut self, question: &Question) -> Result<(), Refusal> {
+        match question {
+            Question::Repository(repository, action) => self.repository(repository, *action),
+            Question::Image(text) => self.image(text).await?,
+            Question::Container(name) => self.container(name).await?,
+            Question::PreviousService(id) => {
+                let image = self.registrar.engine().previous_image(id).await;
+                if let Some(image) = image.map_err(Refusal::unevaluated)? {
+                    self.repository(&reference(&image)?, Action::Run);
                 }
-                Question::PreviousService(id) => {
-                    if let Some(image) = self
-                        .engine
-                        .previous_image(id)
-                        .await
-                        .map_err(Refusal::Unevaluated)?
-                    {
-                        self.repository(&reference(&image)?, Action::Run)?;
-                    }
-                }
-                Question::Local(kind) => self.local(*kind).await?,
-                Question::Host(host, port) => {
-                    // Docker Hub serves no archives; whether the mirror carries it does not matter here.
-                    match self.policy.evaluate_tunnel(
-                        host,
-                        *port,
-                        &Steering {
-                            docker_hub_by_mirror: true,
-                        },
-                    ) {
-                        TunnelDecision::Allow(permit) => self.grant = Some(permit.grant().clone()),
-                        TunnelDecision::Deny(denial) => return Err(Refusal::Denied(denial)),
-                    }
-                }
-                Question::Registry(registry) => {
-                    self.facts.judged.registry = Some(registry.to_string());
-                    let granted = self.policy.evaluate_registry(registry, self.subject);
-                    self.grant = Some(granted.map_err(Refusal::Denied)?);
-                }
-                Question::Gates => {
-                    let in_force = self
-                        .engine
-                        .gates_in_force()
-                        .await
-                        .map_err(Refusal::Unevaluated)?;
-                    if !in_force && !self.policy.is_audit() {
-                        return Err(Refusal::NoGates);
-                    }
-                }
-                Question::OwnPlugin => return Err(Refusal::OwnPlugin),
             }
+            Question::Local(kind) => self.local(*kind).await?,
+            Question::Host(host, port) => {
+                // Docker Hub serves no archives; whether the mirror carries it does not matter here.
+                let steering = Steering {
+                    docker_hub_by_mirror: true,
+                };
+                match self.policy.evaluate_tunnel(host, *port, &steering) {
+                    TunnelDecision::Allow(permit) => self.grant = Some(permit.grant().clone()),
+                    TunnelDecision::Deny(denial) => self.denials.push(denial),
+                }
+            }
+            Question::Registry(registry) => {
+                self.facts.judged.registry = Some(registry.to_string());
+                let granted = self.policy.evaluate_registry(registry, self.subject);
+                self.take(granted.map_err(|denial| vec![denial]));
+            }
+            Question::Gates => {
+                if !self.gates_in_force().await? && !self.policy.is_audit() {
+                    return Err(Refusal::NoGates);
+                }
+            }
+            Question::OwnPlugin => return Err(Refusal::OwnPlugin),
         }
         Ok(())
     }
 
-    fn repository(&mut self, repository: &Repository, action: Action) -> Result<(), Refusal> {
+    fn repository(&mut self, repository: &Repository, action: Action) {
         self.facts.judged = Judged {
             registry: Some(repository.registry().to_string()),
             repository: Some(repository.path().to_owned()),
             action: Some(action.as_str()),
+            image: None,
         };
         match self.policy.evaluate(&PolicyRequest {
             repository,
             action,
             subject: self.subject,
         }) {
-            Decision::Allow(permit) => {
-                self.grant = Some(permit.grant().clone());
-                Ok(())
-            }
-            Decision::Deny(denial) => Err(Refusal::Denied(denial)),
+            Decision::Allow(permit) => self.grant = Some(permit.grant().clone()),
+            Decision::Deny(denial) => self.denials.push(denial),
         }
     }
 
-    /// Judges the image that dockerd takes `text` for.
+    /// Judges the image that dockerd takes `text` for: if it has one, by what that is; else by its name, since that is what its
+    /// user will be asked to pull.
     async fn image(&mut self, text: &str) -> Result<(), Refusal> {
         let name = text.parse::<ImageName>().map_err(|source| {
             Refusal::Unreadable(Unreadable::Reference {
@@ -209,37 +257,42 @@ impl Case<'_> {
                 source,
             })
         })?;
-        match name {
-            ImageName::Reference(_) => self.repository(&reference(text)?, Action::Run),
-            ImageName::Id(_) | ImageName::Ambiguous(_) => {
-                match self
-                    .engine
-                    .image(text)
+        let found = self.identity.find(text).await;
+        match (found.map_err(Refusal::unevaluated)?, name) {
+            (Some(image), _) => {
+                let judged = self
+                    .identity
+                    .judge_image(text, &image, self.policy, self.subject)
                     .await
-                    .map_err(Refusal::Unevaluated)?
-                {
-                    Some(image) if image.was_named_by_id(text) => {
-                        let mut named = false;
-                        for name in image.names() {
-                            named = true;
-                            self.repository(&reference(name)?, Action::Run)?;
-                        }
-                        if named {
-                            Ok(())
-                        } else {
-                            self.local(LocalImage::Unknown).await
-                        }
-                    }
-                    // It goes by this name, or there is none and its user will be asked to pull it by this name.
-                    Some(_) => self.repository(&reference(text)?, Action::Run),
-                    None if matches!(name, ImageName::Ambiguous(_)) => {
-                        self.repository(&reference(text)?, Action::Run)
-                    }
-                    // Nothing goes by this ID, so nothing will run.
-                    None => Ok(()),
-                }
+                    .map_err(Refusal::unevaluated)?;
+                self.take_image(judged);
             }
+            (None, ImageName::Reference(_) | ImageName::Ambiguous(_)) => {
+                self.repository(&reference(text)?, Action::Run);
+            }
+            // Nothing goes by this ID, so nothing will run.
+            (None, ImageName::Id(_)) => {}
         }
+        Ok(())
+    }
+
+    /// Judges the images of a container. What is not there does not start.
+    async fn container(&mut self, name: &str) -> Result<(), Refusal> {
+        let judged = self
+            .identity
+            .judge_container(name, self.policy, self.subject)
+            .await
+            .map_err(Refusal::unevaluated)?;
+        let Some(container) = judged else {
+            return Ok(());
+        };
+        if container.denials().next().is_none() {
+            self.identity.note_starter(&container.id, self.subject);
+        }
+        for image in container.images {
+            self.take_image(image);
+        }
+        Ok(())
     }
 
     async fn local(&mut self, kind: LocalImage) -> Result<(), Refusal> {
@@ -247,19 +300,41 @@ impl Case<'_> {
         match self.policy.evaluate_local(kind, self.subject) {
             LocalDecision::Allow(grant) => self.grant = Some(grant),
             LocalDecision::Gated(grant, denial) => {
-                if !self
-                    .engine
-                    .gates_in_force()
-                    .await
-                    .map_err(Refusal::Unevaluated)?
-                {
-                    return Err(Refusal::Denied(denial));
+                if self.gates_in_force().await? {
+                    self.grant = Some(grant);
+                } else {
+                    self.denials.push(denial);
                 }
-                self.grant = Some(grant);
             }
-            LocalDecision::Deny(denial) => return Err(Refusal::Denied(denial)),
+            LocalDecision::Deny(denial) => self.denials.push(denial),
         }
         Ok(())
+    }
+
+    async fn gates_in_force(&self) -> Result<bool, Refusal> {
+        let engine = self.registrar.engine();
+        engine.gates_in_force().await.map_err(Refusal::unevaluated)
+    }
+
+    fn take_image(&mut self, judged: JudgedImage) {
+        let origin = judged.record.origins.first();
+        self.facts.judged = Judged {
+            registry: origin.map(|origin| origin.registry().to_string()),
+            repository: origin.map(|origin| origin.path().to_owned()),
+            action: Some(Action::Run.as_str()),
+            image: judged.id.as_ref().map(ToString::to_string),
+        };
+        if judged.verdict.is_err() {
+            self.explanations.extend(judged.explanation());
+        }
+        self.take(judged.verdict);
+    }
+
+    fn take(&mut self, verdict: Result<Grant, Vec<Denial>>) {
+        match verdict {
+            Ok(grant) => self.grant = Some(grant),
+            Err(denials) => self.denials.extend(denials),
+        }
     }
 }
 

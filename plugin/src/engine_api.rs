@@ -103,6 +103,24 @@ impl<'a> Request<'a> {
         })
     }
 
+    /// Whether something was built once it is carried out.
+    pub(crate) const fn builds(&self) -> bool {
+        matches!(self.route.rule, Rule::Build | Rule::BuildSession)
+    }
+
+    /// Whether images may have come once it is carried out.
+    pub(crate) const fn brings_images(&self) -> bool {
+        matches!(
+            self.route.rule,
+            Rule::CreateImage
+                | Rule::LoadImage
+                | Rule::Build
+                | Rule::BuildSession
+                | Rule::CommitContainer
+                | Rule::TagImage
+        )
+    }
+
     /// What the request comes down to. Pure: what only the engine knows is asked later.
     pub(crate) fn read(&self) -> Read {
         match self.route.rule {

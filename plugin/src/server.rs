@@ -27,11 +27,7 @@ pub async fn serve(
     let router = Router::new()
         .route("/Plugin.Activate", post(|| async { answer(ACTIVATED) }))
         .route("/AuthZPlugin.AuthZReq", post(authorize))
-        // It comes after the deed, and undoes nothing.
-        .route(
-            "/AuthZPlugin.AuthZRes",
-            post(|| async { answer(Answer::allow().to_json()) }),
-        )
+        .route("/AuthZPlugin.AuthZRes", post(carried_out))
         .with_state(authorizer);
     axum::serve(listener, router)
         .with_graceful_shutdown(shutdown.cancelled_owned())
@@ -45,6 +41,15 @@ async fn authorize(State(authorizer): State<Authorizer>, request: Request) -> Re
         Ok(body) => answer(authorizer.authorize(&body).await.to_json()),
         Err(_) => answer(Authorizer::too_large().to_json()),
     }
+}
+
+/// It comes after the deed, and undoes nothing. The body is read to its end whatever it is: a connection with a rest in it is
+/// closed, and dockerd waits a second before it tries another.
+async fn carried_out(State(authorizer): State<Authorizer>, request: Request) -> Response<Body> {
+    if let Ok(body) = to_bytes(request.into_body(), MESSAGE_SIZE_MAX_BYTES).await {
+        authorizer.carried_out(&body).await;
+    }
+    answer(Answer::allow().to_json())
 }
 
 fn answer(body: impl Into<Body>) -> Response<Body> {

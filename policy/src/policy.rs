@@ -6,6 +6,7 @@
 //! 3. In `mode: audit` a denial becomes an allowance that remembers it.
 
 mod check;
+mod content;
 pub mod file;
 
 use std::collections::HashSet;
@@ -27,7 +28,7 @@ use crate::registries::{Listing, Registries};
 use crate::repository::Repository;
 use crate::request::Request;
 use crate::subject::Subject;
-use file::{LocalImagesFile, Mode, PolicyFile};
+use file::{LocalImagesFile, Mode, PolicyFile, WatchMode};
 
 /// A policy in force. It is made from a file's text by [`Policy::parse`], and never half valid.
 #[derive(Clone, Debug)]
@@ -39,6 +40,7 @@ pub struct Policy {
     origins: OriginMap,
     mirrors: HashSet<Registry>,
     local: LocalImagesFile,
+    watch: WatchMode,
     hosts: Hosts,
     owners: HashSet<String>,
     require_identity: bool,
@@ -91,6 +93,12 @@ impl Policy {
     #[must_use]
     pub fn is_audit(&self) -> bool {
         self.mode == Mode::Audit
+    }
+
+    /// Whether a container that runs with a denied image, and that no request asked for, is stopped; else it is reported.
+    #[must_use]
+    pub fn stops_denied(&self) -> bool {
+        self.watch == WatchMode::Stop && !self.is_audit()
     }
 
     /// Decides whether a repository may be pulled, pushed or run.

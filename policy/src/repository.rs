@@ -3,11 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::host::Registry;
 use crate::reference::{self, InvalidReference, Reference};
 
 /// A repository as judged. On Docker Hub a path of one component lies under `library/`, as dockerd has it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Repository {
     registry: Registry,
     path: String,
@@ -56,6 +59,20 @@ impl FromStr for Repository {
     /// Reads any reference, familiar or canonical, and keeps its repository.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         text.parse::<Reference>()?.repository()
+    }
+}
+
+impl From<Repository> for String {
+    fn from(repository: Repository) -> Self {
+        repository.to_string()
+    }
+}
+
+impl TryFrom<String> for Repository {
+    type Error = InvalidReference;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 

@@ -1,5 +1,16 @@
-//! What is known of content. Today: that it is what its digest says.
+//! What is known of content: that it is what its digest says, where it came from, and what it rests on.
+//!
+//! An engine forgets where an image came from, and believes its name. So it is kept here, by image ID: [`Record`]s in a
+//! [`Ledger`], from which a [`Judge`] decides with the policy of now.
 
+mod chain;
+mod judgement;
+mod ledger;
+mod record;
 mod verifier;
 
+pub use chain::chain_ids;
+pub use judgement::Judge;
+pub use ledger::{Ledger, LedgerError, Opened};
+pub use record::{Base, Record, Way};
 pub use verifier::{Verified, Verifier};

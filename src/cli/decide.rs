@@ -1,14 +1,20 @@
 //! `ramgate decide`: one authorization request, one answer.
 
 use std::io::{self, Read as _};
+use std::sync::Arc;
 
+use anyhow::{Context as _, ensure};
 use clap::Args;
+use ramgate_plugin::{Authorizer, Identity, Registrar};
+use ramgate_provenance::{Ledger, LedgerError};
+use serde::Deserialize;
 use tracing::level_filters::LevelFilter;
 
 use super::{CommandError, Outcome, SettingsArgument, say};
 use crate::live_policy::LivePolicy;
-use crate::serve::{authorizer, mirror_names};
-use crate::telemetry;
+use crate::serve::{engine, ledger_path, mirror_names};
+use crate::settings::Settings;
+use crate::{telemetry, unix};
 
 /// Answer one authorization request from stdin, as the plugin would.
 ///
@@ -22,6 +28,13 @@ use crate::telemetry;
 pub(super) struct Decide {
     #[command(flatten)]
     settings: SettingsArgument,
+}
+
+/// The part of the plugin's answer that counts.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Verdict {
+    allow: bool,
 }
 
 // === impl Decide ===
@@ -38,14 +51,51 @@ impl Decide {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let answer = runtime.block_on(authorizer(&settings, &policy).authorize(&request));
-        say(String::from_utf8_lossy(&answer.to_json()))?;
-        Ok(if answer.is_allowed() {
+        let answer = runtime
+            .block_on(decide(&settings, &policy, &request))
+            .map_err(CommandError::Failed)?;
+        say(String::from_utf8_lossy(&answer))?;
+        let verdict: Verdict =
+            serde_json::from_slice(&answer).map_err(|error| CommandError::Failed(error.into()))?;
+        Ok(if verdict.allow {
             Outcome::Done
         } else {
             Outcome::Denied
         })
     }
+}
+
+/// The answer in JSON. What images are stands in the ledger; where a running ramgate has it open, that one is asked.
+async fn decide(
+    settings: &Settings,
+    policy: &LivePolicy,
+    request: &[u8],
+) -> anyhow::Result<Vec<u8>> {
+    let path = ledger_path(settings);
+    let ledger = if path.exists() {
+        match Ledger::open(&path) {
+            Ok(opened) => opened.ledger,
+            Err(LedgerError::InUse) => return ask_running(settings, request).await,
+            Err(error) => return Err(error.into()),
+        }
+    } else {
+        Ledger::in_memory()?
+    };
+    let registrar = Registrar::new(engine(settings), Arc::new(ledger))?;
+    let identity = Identity::new(registrar.clone());
+    let authorizer = Authorizer::new(policy.current(), registrar, identity);
+    Ok(authorizer.authorize(request).await.to_json())
+}
+
+async fn ask_running(settings: &Settings, request: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let socket = settings.plugin_socket.as_deref();
+    let socket = socket.context("a running ramgate has the ledger open, and no plugin to ask")?;
+    let (status, answer) = unix::post(socket, "/AuthZPlugin.AuthZReq", request.to_owned()).await?;
+    ensure!(
+        status.is_success(),
+        "the running ramgate answered with status {status}"
+    );
+    Ok(answer.into())
 }
 
 /// A little over what the plugin itself takes, so that it is the plugin that refuses a larger one.

@@ -40,7 +40,7 @@ impl Check<'_> {
         let audit_path = self.path(&file.audit.path, "audit.path");
         let plugin_socket = self.path(&file.plugin.socket, "plugin.socket");
         let egress_listen = self.address(&file.egress.listen, "egress.listen");
-        let mirror = self.mirror(&file.mirror, state);
+        let mirror = self.mirror(&file.mirror, state.clone());
         if file.egress.inspect {
             self.report(
                 "egress.inspect",
@@ -68,6 +68,7 @@ impl Check<'_> {
         not_yet.extend(file.metrics.is_some().then_some("metrics"));
         Some(Settings {
             policy_path: policy_path?,
+            state_dir: state?,
             engine_socket: engine_socket?,
             plugin_socket: if file.plugin.enabled {
                 Some(plugin_socket?)

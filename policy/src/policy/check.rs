@@ -77,6 +77,7 @@ impl Check<'_> {
             origins,
             mirrors: HashSet::new(),
             local: file.local_images.clone(),
+            watch: file.watch,
             hosts: std::mem::take(&mut self.hosts),
             owners: file.subjects.owners.iter().cloned().collect(),
             require_identity: file.subjects.require_identity,

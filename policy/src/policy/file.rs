@@ -35,6 +35,9 @@ pub struct PolicyFile {
     /// What may become an image without a pull.
     #[serde(default)]
     pub local_images: LocalImagesFile,
+    /// What becomes of a container that runs with a denied image and that no request asked for.
+    #[serde(default)]
+    pub watch: WatchMode,
     /// What the daemon may reach besides registries.
     #[serde(default)]
     pub egress: EgressFile,
@@ -52,6 +55,17 @@ pub enum Mode {
     Enforce,
     /// It is logged, and the request passes.
     Audit,
+}
+
+/// What becomes of a container that runs with a denied image and that no request asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WatchMode {
+    /// It is reported in the audit log.
+    #[default]
+    Report,
+    /// It is reported and stopped.
+    Stop,
 }
 
 /// An allowed registry.

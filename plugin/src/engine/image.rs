@@ -1,0 +1,73 @@
+//! Images as the engine describes them.
+
+use ramgate_policy::{Digest, Repository};
+use serde::Deserialize;
+
+/// `GET /images/{name}/json`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Image {
+    /// The digest of its config, or in the containerd store of its manifest or index.
+    pub(crate) id: Digest,
+    repo_digests: Option<Vec<String>>,
+    repo_tags: Option<Vec<String>>,
+    #[serde(default, rename = "RootFS")]
+    root: Root,
+}
+
+/// An entry of `GET /images/json`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ListedImage {
+    pub(crate) id: Digest,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Root {
+    layers: Option<Vec<Digest>>,
+}
+
+// === impl Image ===
+
+impl Image {
+    /// The digests of its uncompressed layers, lowest first.
+    pub(crate) fn layers(&self) -> &[Digest] {
+        self.root.layers.as_deref().unwrap_or_default()
+    }
+
+    /// The repositories of its names with a digest. In a graphdriver store each is proof of a pull or push; in the containerd
+    /// store every name has one.
+    pub(crate) fn repositories(&self) -> impl Iterator<Item = Repository> {
+        let names = self.repo_digests.iter().flatten();
+        names.filter_map(|name| name.parse().ok())
+    }
+
+    /// The names that it goes by, which may be none.
+    pub(crate) fn tags(&self) -> impl Iterator<Item = &str> {
+        let names = self.repo_tags.iter().flatten().map(String::as_str);
+        names.filter(|name| !name.starts_with("<none>"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_says_what_it_consists_of() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let image: Image = serde_json::from_str(&format!(
+            r#"{{"Id":"{digest}","RepoTags":["a:1","<none>:<none>"],"RepoDigests":["ghcr.io/acme/app@{digest}","<none>@<none>"],
+                "RootFS":{{"Type":"layers","Layers":["{digest}"]}},"Size":1}}"#
+        ))
+        .unwrap();
+        assert_eq!(image.tags().collect::<Vec<_>>(), ["a:1"]);
+        let repositories: Vec<String> = image.repositories().map(String::from).collect();
+        assert_eq!(repositories, ["ghcr.io/acme/app"]);
+        assert_eq!(image.layers().len(), 1);
+        let bare: Image =
+            serde_json::from_str(&format!(r#"{{"Id":"{digest}","RepoDigests":null}}"#)).unwrap();
+        assert!(bare.layers().is_empty());
+    }
+}

@@ -1,0 +1,133 @@
+//! Content that is judged by where it is known to come from, whatever it is called.
+
+use std::collections::BTreeSet;
+
+use super::Policy;
+use crate::action::Action;
+use crate::decision::{Grant, RuleName};
+use crate::denial::Denial;
+use crate::repository::Repository;
+use crate::request::Request;
+use crate::subject::Subject;
+
+// === impl Policy ===
+
+impl Policy {
+    /// Decides whether content may be run, by all the repositories that are known to have it.
+    ///
+    /// One of them must be allowed; and if some are Docker Hub's, one of those: a copy elsewhere does not take content out of
+    /// Docker Hub's categories, and a community copy does not make an official image a community one.
+    ///
+    /// # Errors
+    /// The denials, one for each repository that would have had to be allowed; none if `origins` is empty, which is for the
+    /// caller to rule out.
+    pub fn evaluate_content(
+        &self,
+        origins: &BTreeSet<Repository>,
+        subject: &Subject,
+    ) -> Result<Grant, Vec<Denial>> {
+        let hub: Vec<&Repository> = origins
+            .iter()
+            .filter(|origin| origin.registry().is_docker_hub())
+            .collect();
+        let deciding = if hub.is_empty() {
+            origins.iter().collect()
+        } else {
+            hub
+        };
+        let mut denials: Vec<Denial> = Vec::new();
+        for repository in deciding {
+            match self.judge(&Request {
+                repository,
+                action: Action::Run,
+                subject,
+            }) {
+                Ok(rule) => return Ok(Grant::new(rule)),
+                Err(denial) => denials.push(denial),
+            }
+        }
+        match denials.first() {
+            Some(first) if self.is_audit() => Ok(Grant::suppressing(first.clone())),
+            _ => Err(denials),
+        }
+    }
+
+    /// Decides whether an image may be run that an administrator has vouched for.
+    ///
+    /// # Errors
+    /// The denial.
+    pub fn evaluate_adopted(&self, subject: &Subject) -> Result<Grant, Denial> {
+        match self.admit(subject) {
+            Ok(owner) => Ok(Grant::new(owner.unwrap_or(RuleName::Fixed("ledger adopt")))),
+            Err(reason) if self.is_audit() => Ok(Grant::suppressing(self.deny(reason))),
+            Err(reason) => Err(self.deny(reason)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(mode: &str) -> Policy {
+        Policy::parse(&format!(
+            r#"{{ "version": 1, "mode": "{mode}",
+                 "registries": [{{ "host": "docker.io" }}, {{ "host": "ghcr.io", "repositories": ["acme/**"] }}],
+                 "docker-hub": {{ "official": "allow" }},
+                 "subjects": {{ "owners": ["alice"] }} }}"#
+        ))
+        .unwrap()
+    }
+
+    #[track_caller]
+    fn check(origins: &[&str], expected: Result<&str, &[&str]>) {
+        let origins = origins.iter().map(|text| text.parse().unwrap()).collect();
+        let got = policy("enforce").evaluate_content(&origins, &Subject::Anonymous);
+        let got = got
+            .as_ref()
+            .map(Grant::rule)
+            .map_err(|denials| denials.iter().map(Denial::rule).collect::<Vec<_>>());
+        let expected = expected.map_err(|rules| rules.iter().map(ToString::to_string).collect());
+        assert_eq!(got, expected, "{origins:?}");
+    }
+
+    #[test]
+    fn one_allowed_repository_is_enough_unless_docker_hub_has_it_too() {
+        check(&["alpine"], Ok("docker-hub.official"));
+        check(
+            &["alpine", "evil/copy-of-alpine"],
+            Ok("docker-hub.official"),
+        );
+        check(
+            &["ghcr.io/acme/app", "quay.io/acme/app"],
+            Ok("registries[ghcr.io]"),
+        );
+        check(&["evil/tool"], Err(&["docker-hub.community"]));
+        check(
+            &["evil/tool", "ghcr.io/acme/tool"],
+            Err(&["docker-hub.community"]),
+        );
+        check(
+            &["quay.io/acme/app", "ghcr.io/evil/app"],
+            Err(&["registries", "registries"]),
+        );
+        check(&[], Err(&[]));
+    }
+
+    #[test]
+    fn owners_and_audit_are_as_everywhere() {
+        let evil = BTreeSet::from(["evil/tool".parse().unwrap()]);
+        let alice = Subject::User("alice".to_owned());
+        let granted = policy("enforce").evaluate_content(&evil, &alice).unwrap();
+        assert_eq!(granted.rule(), "subjects.owners");
+        let granted = policy("audit")
+            .evaluate_content(&evil, &Subject::Anonymous)
+            .unwrap();
+        assert!(granted.suppressed().is_some());
+        assert!(
+            policy("audit")
+                .evaluate_content(&BTreeSet::new(), &alice)
+                .is_err()
+        );
+    }
+}
