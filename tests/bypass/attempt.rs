@@ -119,7 +119,7 @@ pub(crate) enum Goal {
     Service,
     /// A managed plugin.
     Plugin,
-    /// What was denied was handed out: a manifest, a blob, a file.
+    /// What was denied was handed out: a manifest, a blob, a file, or what a program of such an image has printed.
     Bytes,
 }
 

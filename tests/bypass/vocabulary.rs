@@ -68,6 +68,7 @@ impl Vocabulary {
                     format!("\"digest\":\"{}\"", image.config_digest()),
                     format!("\"marker\":\"{}\"", content.marker()),
                     format!("{}\0\0\0", content.marker()),
+                    format!("executed={}", content.marker()),
                 ]);
             }
         }
