@@ -5,7 +5,7 @@ DENY  := $(TOOLS)/bin/cargo-deny
 ROOT  := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=HOME,PATH,RAMGATE_CACHE,XDG_CACHE_HOME,CARGO_TARGET_DIR)
 export RAMGATE_CACHE := $(CACHE)
 
-.PHONY: build demo test test-unit test-engines check fmt lint doc deny golden bench provision clean
+.PHONY: build demo test test-unit test-engines test-bypass check fmt lint doc deny golden bench provision clean
 
 build:        ; cargo build --release --locked
 demo: build provision
@@ -14,6 +14,9 @@ test: test-unit test-engines
 test-unit:    ; cargo test --locked
 test-engines: provision
 	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines --test lab --test engines
+# Every attempt of the corpus on every engine, and its control.
+test-bypass: provision
+	$(ROOT) cargo test --locked --features engines --test bypass
 provision:    ; $(ROOT) tests/support/provision
 check: fmt lint doc deny
 fmt:          ; cargo fmt --all --check

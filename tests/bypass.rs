@@ -6,7 +6,13 @@
 //! `cargo test --features engines --test bypass -- 28.5::json` runs what one wants.
 
 #[path = "bypass/attempt.rs"]
+#[expect(
+    dead_code,
+    reason = "shared with tests/corpus.rs, which holds the corpus against docs/threats.md"
+)]
 mod attempt;
+#[path = "bypass/crew.rs"]
+mod crew;
 #[path = "bypass/stage.rs"]
 mod stage;
 #[path = "bypass/vocabulary.rs"]
@@ -16,93 +22,71 @@ mod wire;
 #[path = "bypass/world.rs"]
 mod world;
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use attempt::Attempt;
+use crew::{Crew, Slot, Work};
 use libtest_mimic::{Arguments, Trial};
 use ramgate_lab::EngineKind;
-use stage::{Gates, Stage};
+use stage::Gates;
 
-/// The lab that attempts of one kind share. The last of them to go takes it along.
-type Shared = Arc<Mutex<Option<Stage>>>;
+/// A trial's name, and where its outcome will be.
+type Expected = (String, Arc<Slot>);
 
 fn main() -> Result<()> {
     let mut arguments = Arguments::from_args();
-    // Attempts on one engine take turns; two engines are at it at a time.
-    arguments.test_threads = Some(2);
+    // Trials only wait: the crew works side by side.
+    arguments.test_threads = Some(1);
+    let (names, labs) = plan()?;
+    let crew = Arc::new(Crew::new(labs));
+    let trials = names
+        .into_iter()
+        .map(|(name, slot)| {
+            let crew = Arc::clone(&crew);
+            Trial::test(name, move || {
+                crew.begin();
+                slot.wait().map_err(Into::into)
+            })
+        })
+        .collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    crew.end();
+    conclusion.exit()
+}
+
+/// Every trial by its name, and the work by labs.
+fn plan() -> Result<(Vec<Expected>, Vec<Work>)> {
     let mut attempts: Vec<(String, Attempt)> = Vec::new();
     for class in attempt::corpus()? {
+        let name = class.name;
         attempts.extend(
             class
                 .attempts
                 .into_iter()
-                .map(|attempt| (class.name.clone(), attempt)),
+                .map(|attempt| (name.clone(), attempt)),
         );
     }
     // Side by side stand those that start alike.
     attempts.sort_by(|(_, one), (_, other)| one.given.cmp(&other.given));
-    let mut first = Vec::new();
-    let mut second = Vec::new();
-    for kind in EngineKind::ALL {
-        for gates in [Gates::InForce, Gates::Open] {
-            let shared = Shared::default();
-            let shorter = if first.len() <= second.len() {
-                &mut first
-            } else {
-                &mut second
+    let (mut names, mut labs) = (Vec::new(), Vec::new());
+    for (prefix, gates) in [("", Gates::InForce), ("control ", Gates::Open)] {
+        for kind in EngineKind::ALL {
+            let mut work = Work {
+                kind,
+                gates,
+                attempts: Vec::new(),
             };
-            shorter.extend(
-                attempts
-                    .iter()
-                    .filter(|(_, attempt)| gates.concern(attempt, kind))
-                    .map(|(class, attempt)| {
-                        trial(kind, gates, class, attempt.clone(), Arc::clone(&shared))
-                    }),
-            );
+            for (class, attempt) in &attempts {
+                if gates.concern(attempt, kind) {
+                    let slot = Arc::<Slot>::default();
+                    let name = format!("{prefix}{}::{class}::{}", kind.name(), attempt.id);
+                    names.push((name, Arc::clone(&slot)));
+                    work.attempts.push((attempt.clone(), slot));
+                }
+            }
+            labs.push(work);
         }
     }
-    let trials = alternate(first, second);
-    libtest_mimic::run(&arguments, trials).exit()
-}
-
-/// One of these, one of those, so that each of two threads finds an engine of its own.
-fn alternate(first: Vec<Trial>, second: Vec<Trial>) -> Vec<Trial> {
-    let mut trials = Vec::with_capacity(first.len() + second.len());
-    let mut second = second.into_iter();
-    for trial in first {
-        trials.push(trial);
-        trials.extend(second.next());
-    }
-    trials.extend(second);
-    trials
-}
-
-fn trial(kind: EngineKind, gates: Gates, class: &str, attempt: Attempt, shared: Shared) -> Trial {
-    let prefix = match gates {
-        Gates::InForce => "",
-        Gates::Open => "control ",
-    };
-    let name = format!("{prefix}{}::{class}::{}", kind.name(), attempt.id);
-    Trial::test(name, move || {
-        let mut stage = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        run(&mut stage, kind, gates, &attempt)
-            .with_context(|| attempt.what.clone())
-            .map_err(|error| format!("{error:#}").into())
-    })
-}
-
-fn run(stage: &mut Option<Stage>, kind: EngineKind, gates: Gates, attempt: &Attempt) -> Result<()> {
-    let mut ready = match stage.take() {
-        Some(ready) => ready,
-        None => Stage::new(kind, gates, Path::new(env!("CARGO_BIN_EXE_ramgate")))?,
-    };
-    // A stage on which something failed is not trusted with the next attempt: it is not put back.
-    let outcome = ready.attempt(attempt)?;
-    *stage = Some(ready);
-    match gates {
-        Gates::InForce => outcome.expect_nothing(),
-        Gates::Open => outcome.expect_control(attempt),
-    }
+    Ok((names, labs))
 }

@@ -53,9 +53,9 @@ impl Vocabulary {
             };
             word("id", id);
             word("hex", hex);
-            word("short", &hex[..12]);
-            word("four", &hex[..4]);
-            word("two", &hex[..2]);
+            for (name, length) in [("short", 12), ("four", 4), ("two", 2)] {
+                word(name, hex.get(..length).context("an ID is long")?);
+            }
             word("upper", &hex.to_ascii_uppercase());
             word("digest", image.digest());
             word("digest-hex", image.digest().trim_start_matches("sha256:"));

@@ -133,9 +133,11 @@ fn unescape(text: &str) -> Result<Vec<u8>> {
     let mut pieces = text.split("\\x");
     let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
     for piece in pieces {
-        let digits = piece.get(..2).context("`\\x` wants two digits")?;
+        let (digits, rest) = piece
+            .split_at_checked(2)
+            .context("`\\x` wants two digits")?;
         bytes.push(u8::from_str_radix(digits, 16)?);
-        bytes.extend_from_slice(&piece.as_bytes()[2..]);
+        bytes.extend_from_slice(rest.as_bytes());
     }
     Ok(bytes)
 }
