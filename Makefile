@@ -2,6 +2,7 @@
 CACHE := $(or $(RAMGATE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ramgate)
 TOOLS := $(CACHE)/tools
 DENY  := $(TOOLS)/bin/cargo-deny
+NGINX := $(TOOLS)/nginx/usr/sbin/nginx
 ROOT  := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=HOME,PATH,RAMGATE_CACHE,XDG_CACHE_HOME,CARGO_TARGET_DIR)
 export RAMGATE_CACHE := $(CACHE)
 
@@ -13,7 +14,7 @@ demo: build provision
 test: test-unit test-engines
 test-unit:    ; cargo test --locked
 test-engines: provision
-	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines --test lab --test engines
+	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines --test lab --test engines --test service
 # Every attempt of the corpus on every engine, and its control.
 test-bypass: provision
 	$(ROOT) cargo test --locked --features engines --test bypass
@@ -29,5 +30,10 @@ $(DENY):      ; cargo install cargo-deny --version 0.20.2 --locked --root $(TOOL
 golden:
 	INSTA_UPDATE=always cargo test --locked -p ramgate-policy -p ramgate-plugin
 	cargo run --locked --quiet -- policy schema > docs/policy.schema.json
-bench:        ; cargo bench --locked --workspace
+# Parts: decision, plugin, mirror, engine, footprint; as in `make bench ARGS=plugin`. What is missing is skipped, and said.
+bench: $(NGINX); $(ROOT) cargo bench --locked --bench peers -- $(ARGS)
+# A peer of the mirror, unpacked and not installed. Elsewhere than on Debian it is skipped.
+$(NGINX):
+	@mkdir -p $(TOOLS)/nginx
+	-cd $(TOOLS)/nginx && apt-get download nginx && dpkg-deb --extract nginx_*.deb . && rm nginx_*.deb
 clean:        ; cargo clean

@@ -3,6 +3,8 @@
 //! The program puts one policy behind three gates: an authorization plugin, a pull-through mirror and a forward proxy.
 //! `ARCHITECTURE.md` says how they belong together.
 
+mod audit_line;
+mod audit_log;
 mod cli;
 mod control;
 mod ledger;

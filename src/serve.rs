@@ -10,9 +10,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use ramgate_egress::Egress;
 use ramgate_mirror::Mirror;
-use ramgate_plugin::{Authorizer, Engine, Identity, Registrar, Watch};
+use ramgate_plugin::{Authorizer, Engine, Gates, Identity, Registrar, Watch};
 use ramgate_policy::{Registry, Steering};
-use ramgate_provenance::Ledger;
+use ramgate_provenance::{Canaries, Ledger};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -94,7 +94,8 @@ fn start(
     shutdown: &CancellationToken,
 ) -> anyhow::Result<JoinSet<std::io::Result<()>>> {
     let mut gates = JoinSet::new();
-    let registrar = Registrar::new(engine(settings), Arc::clone(&ledger))?;
+    let canaries = Canaries::default();
+    let registrar = registrar(settings, Arc::clone(&ledger), canaries.clone())?;
     let desk = Desk::new(registrar.clone());
     gates.spawn(control::serve(listeners.control, desk, shutdown.clone()));
     if let Some(listener) = listeners.plugin {
@@ -106,7 +107,7 @@ fn start(
         tokio::spawn(watch.run(shutdown.clone()));
     }
     if let Some((listener, part)) = listeners.mirror.zip(settings.mirror.as_ref()) {
-        let config = mirror_config(part)?;
+        let config = mirror_config(part, canaries.clone())?;
         let mirror = Mirror::new(config, policy.current(), ledger).context("mirror")?;
         gates.spawn(ramgate_mirror::serve(listener, mirror, shutdown.clone()));
     }
@@ -114,19 +115,32 @@ fn start(
         let steering = Steering {
             docker_hub_by_mirror: settings.mirror.is_some(),
         };
-        let egress = Egress::new(policy.current(), ramgate_egress::Config::new(steering));
+        let config = ramgate_egress::Config {
+            canaries,
+            ..ramgate_egress::Config::new(steering)
+        };
+        let egress = Egress::new(policy.current(), config);
         gates.spawn(ramgate_egress::serve(listener, egress, shutdown.clone()));
     }
     Ok(gates)
 }
 
-/// The engine that the settings name, and the gates that it should use.
-pub(crate) fn engine(settings: &Settings) -> Engine {
-    Engine::new(
-        &settings.engine_socket,
-        settings.mirror.as_ref().map(|mirror| mirror.listen),
+/// Keeps `ledger` for the engine that the settings name; its gates see `canaries`.
+pub(crate) fn registrar(
+    settings: &Settings,
+    ledger: Arc<Ledger>,
+    canaries: Canaries,
+) -> anyhow::Result<Registrar> {
+    let engine = Engine::new(&settings.engine_socket);
+    let mirror = settings.mirror.as_ref().map(|mirror| mirror.listen);
+    let gates = Gates::new(
+        engine.clone(),
+        mirror,
         settings.egress_listen,
-    )
+        HOSTS_DIRECTORY.into(),
+        canaries,
+    );
+    Ok(Registrar::new(engine, gates, ledger)?)
 }
 
 /// Where the ledger is.
@@ -168,7 +182,10 @@ pub(crate) fn mirror_names(settings: &Settings) -> Vec<Registry> {
     named.chain(mirror.listen.to_string().parse()).collect()
 }
 
-fn mirror_config(part: &settings::Mirror) -> anyhow::Result<ramgate_mirror::Config> {
+fn mirror_config(
+    part: &settings::Mirror,
+    canaries: Canaries,
+) -> anyhow::Result<ramgate_mirror::Config> {
     let mut upstreams = std::collections::BTreeMap::new();
     for (registry, upstream) in &part.upstreams {
         let key = || format!("mirror.upstreams.{registry}");
@@ -202,6 +219,7 @@ fn mirror_config(part: &settings::Mirror) -> anyhow::Result<ramgate_mirror::Conf
         tag_ttl: part.tag_ttl,
         stale_if_error: part.stale_if_error,
         upstreams,
+        canaries,
     })
 }
 
@@ -231,5 +249,7 @@ fn ended_early(gate: Result<std::io::Result<()>, tokio::task::JoinError>) -> any
     }
 }
 
+/// Where dockerd since 28.0 reads where to fetch from instead (moby `daemon/hosts.go`).
+const HOSTS_DIRECTORY: &str = "/etc/docker/certs.d";
 /// How long open connections may go on; systemd's own patience is 90 s.
 const GRACE: Duration = Duration::from_secs(5);

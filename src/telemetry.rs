@@ -6,14 +6,16 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use tracing::level_filters::LevelFilter;
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::audit_line::AuditLine;
+use crate::audit_log::{AuditLog, AuditWriter};
+
 /// Starts logging to stderr, and, where there is an audit log, to it. What is returned writes the rest when it is dropped.
-pub(crate) fn start(level: LevelFilter, audit: Option<&Path>) -> io::Result<Option<WorkerGuard>> {
+pub(crate) fn start(level: LevelFilter, audit: Option<&Path>) -> io::Result<Option<AuditWriter>> {
     let stderr = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_target(false)
@@ -23,20 +25,13 @@ pub(crate) fn start(level: LevelFilter, audit: Option<&Path>) -> io::Result<Opti
         registry.init();
         return Ok(None);
     };
-    // Lossy would be faster under overload; an audit log that loses lines is none.
-    let (writer, guard) = NonBlockingBuilder::default()
-        .lossy(false)
-        .finish(open(path)?);
+    let (log, writer) = AuditLog::start(open(path)?)?;
     let audit = tracing_subscriber::fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_span_list(false)
-        .with_target(false)
-        .with_writer(writer)
+        .event_format(AuditLine)
+        .with_writer(log)
         .with_filter(Targets::new().with_target(AUDIT_TARGET, LevelFilter::DEBUG));
     registry.with(audit).init();
-    Ok(Some(guard))
+    Ok(Some(writer))
 }
 
 /// Appends, so that `logrotate` with `copytruncate` works; names of users are in it, so it is the owner's alone.

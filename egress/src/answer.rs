@@ -42,6 +42,11 @@ pub(crate) fn address_refused(target: &Target, refused: &RefusedAddress) -> Answ
     plain(StatusCode::FORBIDDEN, &text)
 }
 
+/// The daemon came past here, which is all that was to be seen.
+pub(crate) fn canary() -> Answer {
+    plain(StatusCode::FORBIDDEN, "ramgate: this host is a canary")
+}
+
 /// The request was not read.
 pub(crate) fn unreadable(invalid: InvalidTarget) -> Answer {
     plain(StatusCode::BAD_REQUEST, &format!("ramgate: {invalid}"))

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ramgate_policy::Steering;
+use ramgate_provenance::Canaries;
 
 /// Steering and limits of the gate.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct Config {
     pub tunnels_max: usize,
     /// For what is under way when the gate shuts down.
     pub shutdown_grace: Duration,
+    /// Hosts that the daemon is asked for to see whether it comes past here.
+    pub canaries: Canaries,
 }
 
 // === impl Config ===
@@ -30,7 +33,7 @@ pub struct Config {
 impl Config {
     /// The defaults, with `steering`.
     #[must_use]
-    pub const fn new(steering: Steering) -> Self {
+    pub fn new(steering: Steering) -> Self {
         Self {
             steering,
             // dockerd sends a head in one write. Also how long a connection may stay open between two requests.
@@ -45,6 +48,7 @@ impl Config {
             tunnels_max: 4096,
             // systemd kills after 90 s, and `docker stop` after 10.
             shutdown_grace: Duration::from_secs(5),
+            canaries: Canaries::default(),
         }
     }
 }

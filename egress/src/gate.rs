@@ -103,6 +103,9 @@ impl Egress {
     async fn admit(&self, asked: &Asked<'_>) -> Result<Admitted, Answer> {
         let config = self.config();
         let (host, port) = (asked.target.host(), asked.target.port());
+        if config.canaries.saw(host) {
+            return Err(answer::canary());
+        }
         let decision = self
             .0
             .policy

@@ -76,6 +76,11 @@ pub(crate) fn denied(denial: &Denial) -> Response<Body> {
     response
 }
 
+/// The daemon came past here, which is all that was to be seen.
+pub(crate) fn canary() -> Response<Body> {
+    error(StatusCode::FORBIDDEN, "DENIED", "this registry is a canary")
+}
+
 /// A request that names nothing, or could be read two ways.
 pub(crate) fn unreadable(problem: &InvalidPath) -> Response<Body> {
     let (status, code) = match problem {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ramgate_policy::Registry;
+use ramgate_provenance::Canaries;
 use reqwest::Url;
 
 /// Where a mirror keeps things, and what it fetches from.
@@ -20,6 +21,8 @@ pub struct Config {
     /// Where registries are really reached. Docker Hub is reached at `registry-1.docker.io` and every other registry at its
     /// own name, unless it stands here.
     pub upstreams: BTreeMap<Registry, Upstream>,
+    /// Hosts that the daemon is asked for to see whether it comes past here.
+    pub canaries: Canaries,
 }
 
 /// Where a registry is really reached.

@@ -102,6 +102,9 @@ impl Mirror {
             | Target::Blob(repository, _)
             | Target::Other(repository) => repository,
         };
+        if self.config().canaries.saw(repository.registry().host()) {
+            return answer::canary();
+        }
         let policy = self.inner.policy.load_full();
         let question = Question {
             repository,

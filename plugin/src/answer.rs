@@ -31,8 +31,8 @@ pub(crate) enum Refusal {
     Unevaluated(RegistrarError),
     /// No answer was found in time.
     Timeout,
-    /// An image that goes by no name at all, where the policy must be asked about a name.
-    NoGates,
+    /// The daemon would pull without asking, and not through the other gates; what is missing.
+    NoGates(Vec<String>),
     /// The plugin would be switched off through itself.
     OwnPlugin,
 }
@@ -67,9 +67,11 @@ impl Answer {
             Refusal::Timeout => {
                 "the request could not be evaluated in time and is denied; try again, or ask your administrators".to_owned()
             }
-            Refusal::NoGates => "a swarm's nodes pull images without asking, so joining one is allowed only while the daemon uses \
-                 ramgate's mirror and proxy"
-                .to_owned(),
+            Refusal::NoGates(missing) => format!(
+                "a swarm's nodes pull images without asking, so joining one is allowed only while the daemon uses ramgate's mirror \
+                 and proxy: {}",
+                missing.join("; ")
+            ),
             Refusal::OwnPlugin => {
                 "this plugin holds the policy of your administrators and is not switched off or changed through the engine".to_owned()
             }
@@ -109,7 +111,7 @@ impl Refusal {
             Self::Unreadable(problem) => problem.code(),
             Self::Unevaluated(_) => "engine-unavailable",
             Self::Timeout => "timeout",
-            Self::NoGates => "gates-not-in-force",
+            Self::NoGates(_) => "gates-not-in-force",
             Self::OwnPlugin => "own-plugin",
         }
     }
@@ -124,7 +126,7 @@ impl Refusal {
             Self::Unreadable(_)
             | Self::Unevaluated(_)
             | Self::Timeout
-            | Self::NoGates
+            | Self::NoGates(_)
             | Self::OwnPlugin => "engine gate".to_owned(),
         }
     }

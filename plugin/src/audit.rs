@@ -65,7 +65,7 @@ pub(crate) fn refused(facts: &Facts, subject: &Subject, refusal: &Refusal, start
         };
     }
     match refusal {
-        Refusal::Denied { .. } | Refusal::NoGates | Refusal::OwnPlugin => {
+        Refusal::Denied { .. } | Refusal::NoGates(_) | Refusal::OwnPlugin => {
             event!(info, "request denied")
         }
         Refusal::Unreadable(_) => event!(warn, "request unreadable"),

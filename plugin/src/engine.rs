@@ -11,7 +11,6 @@ mod info;
 mod service;
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -28,7 +27,7 @@ use thiserror::Error;
 pub(crate) use container::Container;
 pub(crate) use event::{Event, Events, Happening};
 pub(crate) use image::{Image, ListedImage};
-use info::Info;
+pub(crate) use info::Info;
 use service::Service;
 
 /// The engine, through its API socket, and what it should be using.
@@ -40,20 +39,9 @@ pub struct Engine {
 #[derive(Debug)]
 struct Inner {
     socket: PathBuf,
-    mirror: Option<SocketAddr>,
-    egress: Option<SocketAddr>,
     client: Client<UnixConnector, Empty<Bytes>>,
     /// What the engine said of itself, and when.
-    traits: Mutex<Option<(Traits, Instant)>>,
-}
-
-/// What an engine is like.
-#[derive(Clone, Copy, Debug)]
-struct Traits {
-    /// Whether it fetches through our mirror and proxy.
-    gated: bool,
-    /// Whether images lie in the containerd store, where a name with a digest is no proof of a pull.
-    containerd: bool,
+    info: Mutex<Option<(Arc<Info>, Instant)>>,
 }
 
 /// Why the engine could not say.
@@ -76,17 +64,14 @@ pub enum EngineError {
 // === impl Engine ===
 
 impl Engine {
-    /// The engine at `socket`, which should use `mirror` and `egress`, our own listeners. Nothing is asked yet: the engine
-    /// need not be there.
+    /// The engine at `socket`. Nothing is asked yet: the engine need not be there.
     #[must_use]
-    pub fn new(socket: &Path, mirror: Option<SocketAddr>, egress: Option<SocketAddr>) -> Self {
+    pub fn new(socket: &Path) -> Self {
         let client = Client::builder(TokioExecutor::new()).build(UnixConnector);
         let inner = Inner {
             socket: socket.to_owned(),
-            mirror,
-            egress,
             client,
-            traits: Mutex::new(None),
+            info: Mutex::new(None),
         };
         Self {
             inner: Arc::new(inner),
@@ -119,14 +104,34 @@ impl Engine {
         Ok(service.and_then(Service::previous_image))
     }
 
-    /// Whether the daemon uses our mirror and our proxy, by what it says of itself.
-    pub(crate) async fn gates_in_force(&self) -> Result<bool, EngineError> {
-        Ok(self.traits().await?.gated)
+    /// What the engine says of itself; remembered for a few seconds.
+    pub(crate) async fn info(&self) -> Result<Arc<Info>, EngineError> {
+        let known = lock(&self.inner.info).clone();
+        if let Some((info, asked)) = known
+            && asked.elapsed() < INFO_REMEMBERED
+        {
+            return Ok(info);
+        }
+        let info: Info = self.ask("/info").await?.ok_or(EngineError::Unreadable)?;
+        let info = Arc::new(info);
+        *lock(&self.inner.info) = Some((Arc::clone(&info), Instant::now()));
+        Ok(info)
     }
 
-    /// Whether images lie in the containerd store.
-    pub(crate) async fn has_containerd_store(&self) -> Result<bool, EngineError> {
-        Ok(self.traits().await?.containerd)
+    /// Asks the engine to pull from a registry, to its end, whatever that is.
+    pub(crate) async fn pull(&self, registry: &str) -> Result<(), EngineError> {
+        let path = format!(
+            "/images/create?fromImage={}/canary&tag=1",
+            escaped(registry)
+        );
+        let pulled = tokio::time::timeout(DEADLINE, async {
+            let response = self.send("POST", &path).await?;
+            let body = Limited::new(response.into_body(), ANSWER_SIZE_MAX_BYTES);
+            // The end of it, or that it breaks off, is all the same.
+            let _ = body.collect().await;
+            Ok(())
+        });
+        pulled.await.map_err(|_| EngineError::Timeout)?
     }
 
     /// The events of images and containers that bear on provenance: those since a time, in nanoseconds since 1970, up to
@@ -164,30 +169,6 @@ impl Engine {
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::NOT_FOUND => Ok(()),
             status => Err(EngineError::Status(status)),
         }
-    }
-
-    async fn traits(&self) -> Result<Traits, EngineError> {
-        let known = *self
-            .inner
-            .traits
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some((traits, asked)) = known
-            && asked.elapsed() < TRAITS_REMEMBERED
-        {
-            return Ok(traits);
-        }
-        let info: Info = self.ask("/info").await?.ok_or(EngineError::Unreadable)?;
-        let traits = Traits {
-            gated: info.uses(self.inner.mirror, self.inner.egress),
-            containerd: info.has_containerd_store(),
-        };
-        *self
-            .inner
-            .traits
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some((traits, Instant::now()));
-        Ok(traits)
     }
 
     async fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, EngineError> {
@@ -232,6 +213,10 @@ impl Engine {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Keeps a name from being read as anything but one path or value: what is not plain is escaped.
 fn escaped(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:/@".contains(&byte);
@@ -250,8 +235,8 @@ fn escaped(name: &str) -> String {
 const DEADLINE: Duration = Duration::from_secs(2);
 /// The engine kills at once, and then waits for the container's end.
 const STOP_DEADLINE: Duration = Duration::from_secs(15);
-/// What the daemon uses changes with a restart or reload of it, seldom.
-const TRAITS_REMEMBERED: Duration = Duration::from_secs(10);
+/// What the daemon is like changes with a restart or reload of it, seldom.
+const INFO_REMEMBERED: Duration = Duration::from_secs(5);
 /// An image takes some KiB in `docker image inspect`, and less than one in a list; a host may have thousands.
 const ANSWER_SIZE_MAX_BYTES: usize = 32 * 1024 * 1024;
 const NANOSECONDS: u64 = 1_000_000_000;

@@ -16,6 +16,7 @@ use ramgate_provenance::{Base, Ledger, LedgerError, Record, Way};
 use thiserror::Error;
 
 use crate::engine::{Engine, EngineError, Event, Happening, Image};
+use crate::gates::Gates;
 
 /// Keeps the ledger of one engine. Cloning it is cheap.
 #[derive(Clone, Debug)]
@@ -26,6 +27,7 @@ pub struct Registrar {
 #[derive(Debug)]
 struct Inner {
     engine: Engine,
+    gates: Gates,
     ledger: Arc<Ledger>,
     /// When the last event was that was seen, in nanoseconds since 1970 by the engine's clock; 0 before the first.
     seen_until: AtomicU64,
@@ -54,15 +56,16 @@ pub enum RegistrarError {
 // === impl Registrar ===
 
 impl Registrar {
-    /// Keeps `ledger` for `engine`. Nothing is asked yet.
+    /// Keeps `ledger` for `engine`, whose builds `gates` tells of. Nothing is asked yet.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub fn new(engine: Engine, ledger: Arc<Ledger>) -> Result<Self, RegistrarError> {
+    pub fn new(engine: Engine, gates: Gates, ledger: Arc<Ledger>) -> Result<Self, RegistrarError> {
         let seen_until = ledger.watched_until()?.unwrap_or_default();
         Ok(Self {
             inner: Arc::new(Inner {
                 engine,
+                gates,
                 ledger,
                 seen_until: AtomicU64::new(seen_until),
                 written_until: AtomicU64::new(seen_until),
@@ -82,6 +85,11 @@ impl Registrar {
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.inner.engine
+    }
+
+    /// Whether the other gates are in force.
+    pub(crate) fn gates(&self) -> &Gates {
+        &self.inner.gates
     }
 
     /// What is known of an image that the engine has, learning it first if nothing is.
@@ -312,7 +320,7 @@ impl Registrar {
     async fn conclude(&self, image: &Image) -> Result<Arc<Record>, RegistrarError> {
         let mut record = Record::new(Way::Unknown, seconds(wall_clock()));
         record.origins = self.ledger().repositories(&image.id)?;
-        if !self.engine().has_containerd_store().await? {
+        if !self.engine().info().await?.has_containerd_store() {
             record.origins.extend(image.repositories());
         }
         record.name = image.tags().next().map(ToOwned::to_owned);
@@ -343,7 +351,7 @@ impl Registrar {
             }
             Way::Adopt | Way::Pull | Way::Unknown => Base::default(),
         };
-        record.gated = record.way != Way::Build || self.engine().gates_in_force().await?;
+        record.gated = record.way != Way::Build || self.gates().state().await?.is_in_force();
         Ok(())
     }
 

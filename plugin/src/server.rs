@@ -1,11 +1,12 @@
 //! Serves the plugin protocol on a Unix socket.
 
 use std::io;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONNECTION, CONTENT_TYPE};
 use axum::http::{HeaderValue, Response};
 use axum::routing::post;
 use tokio::net::UnixListener;
@@ -15,7 +16,17 @@ use crate::answer::Answer;
 use crate::authorizer::Authorizer;
 use crate::message::{ACTIVATED, MEDIA_TYPE};
 
+/// What answers.
+#[derive(Clone, Debug)]
+struct Gate {
+    authorizer: Authorizer,
+    shutdown: CancellationToken,
+}
+
 /// Serves `authorizer` at `listener` until `shutdown`, then lets open requests end.
+///
+/// A call that dockerd is writing while its connection is closed, it writes again without its body, which is a denial. So before
+/// they are closed, connections are used up: each answer is the last on its own.
 ///
 /// # Errors
 /// When the listener fails.
@@ -24,41 +35,61 @@ pub async fn serve(
     authorizer: Authorizer,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
+    let gate = Gate {
+        authorizer,
+        shutdown: shutdown.clone(),
+    };
     let router = Router::new()
-        .route("/Plugin.Activate", post(|| async { answer(ACTIVATED) }))
+        .route("/Plugin.Activate", post(activate))
         .route("/AuthZPlugin.AuthZReq", post(authorize))
         .route("/AuthZPlugin.AuthZRes", post(carried_out))
-        .with_state(authorizer);
+        .with_state(gate);
     axum::serve(listener, router)
-        .with_graceful_shutdown(shutdown.cancelled_owned())
+        .with_graceful_shutdown(async move {
+            shutdown.cancelled().await;
+            tokio::time::sleep(DRAIN).await;
+        })
         .await
 }
 
+async fn activate(State(gate): State<Gate>) -> Response<Body> {
+    gate.answer(ACTIVATED)
+}
+
 /// dockerd sends no `Content-Type`, so the body is taken as it is.
-async fn authorize(State(authorizer): State<Authorizer>, request: Request) -> Response<Body> {
+async fn authorize(State(gate): State<Gate>, request: Request) -> Response<Body> {
     let body: Result<Bytes, _> = to_bytes(request.into_body(), MESSAGE_SIZE_MAX_BYTES).await;
     match body {
-        Ok(body) => answer(authorizer.authorize(&body).await.to_json()),
-        Err(_) => answer(Authorizer::too_large().to_json()),
+        Ok(body) => gate.answer(gate.authorizer.authorize(&body).await.to_json()),
+        Err(_) => gate.answer(Authorizer::too_large().to_json()),
     }
 }
 
 /// It comes after the deed, and undoes nothing. The body is read to its end whatever it is: a connection with a rest in it is
 /// closed, and dockerd waits a second before it tries another.
-async fn carried_out(State(authorizer): State<Authorizer>, request: Request) -> Response<Body> {
+async fn carried_out(State(gate): State<Gate>, request: Request) -> Response<Body> {
     if let Ok(body) = to_bytes(request.into_body(), MESSAGE_SIZE_MAX_BYTES).await {
-        authorizer.carried_out(&body).await;
+        gate.authorizer.carried_out(&body).await;
     }
-    answer(Answer::allow().to_json())
+    gate.answer(Answer::allow().to_json())
 }
 
-fn answer(body: impl Into<Body>) -> Response<Body> {
-    let mut response = Response::new(body.into());
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-    response
+// === impl Gate ===
+
+impl Gate {
+    fn answer(&self, body: impl Into<Body>) -> Response<Body> {
+        let mut response = Response::new(body.into());
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if self.shutdown.is_cancelled() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
 }
+
+/// dockerd keeps two idle connections, and asks several times a second where anything goes on.
+const DRAIN: Duration = Duration::from_millis(300);
 
 /// 8 MiB: dockerd hands over bodies of up to 4 MiB (moby `pkg/authorization/authz.go`, `maxBodySize`), which as base64 are
 /// 5.4 MiB; the rest is room for headers and certificates.

@@ -3,12 +3,14 @@
 //! An engine forgets where an image came from, and believes its name. So it is kept here, by image ID: [`Record`]s in a
 //! [`Ledger`], from which a [`Judge`] decides with the policy of now.
 
+mod canary;
 mod chain;
 mod judgement;
 mod ledger;
 mod record;
 mod verifier;
 
+pub use canary::{Canaries, Canary};
 pub use chain::chain_ids;
 pub use judgement::Judge;
 pub use ledger::{Ledger, LedgerError, Opened};

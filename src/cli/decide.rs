@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
-use ramgate_plugin::{Authorizer, Identity, Registrar};
-use ramgate_provenance::{Ledger, LedgerError};
+use ramgate_plugin::{Authorizer, Identity};
+use ramgate_provenance::{Canaries, Ledger, LedgerError};
 use serde::Deserialize;
 use tracing::level_filters::LevelFilter;
 
 use super::{CommandError, Outcome, SettingsArgument, say};
 use crate::live_policy::LivePolicy;
-use crate::serve::{engine, ledger_path, mirror_names};
+use crate::serve::{ledger_path, mirror_names, registrar};
 use crate::settings::Settings;
 use crate::{telemetry, unix};
 
@@ -81,7 +81,7 @@ async fn decide(
     } else {
         Ledger::in_memory()?
     };
-    let registrar = Registrar::new(engine(settings), Arc::new(ledger))?;
+    let registrar = registrar(settings, Arc::new(ledger), Canaries::default())?;
     let identity = Identity::new(registrar.clone());
     let authorizer = Authorizer::new(policy.current(), registrar, identity);
     Ok(authorizer.authorize(request).await.to_json())

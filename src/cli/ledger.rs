@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use ramgate_plugin::Registrar;
-use ramgate_provenance::{Ledger, LedgerError, Way};
+use ramgate_provenance::{Canaries, Ledger, LedgerError, Way};
 
 use super::{CommandError, Outcome, SettingsArgument, say};
 use crate::control;
 use crate::ledger::{Ask, Desk, Entry};
-use crate::serve::{control_path, engine, ledger_path};
+use crate::serve::{control_path, ledger_path, registrar};
 use crate::settings::Settings;
 
 /// Show and change what is known of where images came from.
@@ -118,7 +117,7 @@ async fn answer(settings: &Settings, ask: &Ask) -> anyhow::Result<Vec<Entry>> {
         }
         opened => opened.with_context(|| path.display().to_string())?,
     };
-    let registrar = Registrar::new(engine(settings), Arc::new(opened.ledger))?;
+    let registrar = registrar(settings, Arc::new(opened.ledger), Canaries::default())?;
     Ok(Desk::new(registrar).answer(ask).await?)
 }
 

@@ -25,7 +25,7 @@ impl Serve {
     pub(super) fn run(&self, log: LevelFilter) -> Result<Outcome, CommandError> {
         let settings = self.settings.load()?;
         let policy = LivePolicy::load(&settings.policy_path, mirror_names(&settings))?;
-        let guard = telemetry::start(log, Some(&settings.audit_path))
+        let audit = telemetry::start(log, Some(&settings.audit_path))
             .with_context(|| format!("audit.path: {}", settings.audit_path.display()))
             .map_err(CommandError::Failed)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -34,7 +34,7 @@ impl Serve {
         let result = runtime.block_on(serve(settings, policy));
         // Tunnels that outlived their grace are cut here.
         runtime.shutdown_background();
-        drop(guard);
+        drop(audit);
         result.map(|()| Outcome::Done).map_err(CommandError::Failed)
     }
 }

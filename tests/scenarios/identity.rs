@@ -100,8 +100,8 @@ pub(super) fn own_images(place: &Place) -> Result<()> {
         ];
         place.docker(&run)?.expect_success()?;
         let shown = ledger(place, &["show", "team/tool", "--json"])?;
-        ensure!(shown["way"] == "build", "{shown}");
-        let base = shown["base"].to_string();
+        ensure!(way(&shown) == "build", "{shown}");
+        let base = shown.get("base").map(Value::to_string).unwrap_or_default();
         ensure!(
             base.contains("library/alpine") || base.contains("sha256:"),
             "{shown}"
@@ -152,11 +152,11 @@ pub(super) fn unwatched(place: &Place) -> Result<()> {
     ledger(place, &["adopt", "--own", "acme/before:1", "--json"])?;
     place.docker(&run)?.expect_success()?;
     let shown = ledger(place, &["show", "acme/before:1", "--json"])?;
-    ensure!(shown["way"] == "adopt", "{shown}");
+    ensure!(way(&shown) == "adopt", "{shown}");
 
     // Forgotten, it is unknown again.
-    let id = shown["id"].as_str().unwrap_or_default().to_owned();
-    ledger(place, &["forget", &id, "--json"])?;
+    let id = shown.get("id").and_then(Value::as_str).context("an ID")?;
+    ledger(place, &["forget", id, "--json"])?;
     place.lab.stop_ramgate()?;
     place.lab.start_ramgate()?;
     place.docker(&["ps"])?.expect_success()?;
@@ -219,6 +219,11 @@ pub(super) fn lost_ledger(place: &Place) -> Result<()> {
         first.expect_success()?;
     }
     Ok(())
+}
+
+fn way(entry: &Value) -> &str {
+    let way = entry.get("way").and_then(Value::as_str);
+    way.unwrap_or_default()
 }
 
 /// The first entry that `ramgate ledger` answers with.

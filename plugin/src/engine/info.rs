@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use serde::Deserialize;
 
 /// The part of `GET /info` that says what the daemon fetches through.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 #[derive(Default)]
-pub(super) struct Info {
+pub(crate) struct Info {
     http_proxy: String,
     https_proxy: String,
     no_proxy: String,
@@ -16,7 +16,7 @@ pub(super) struct Info {
     driver_status: Option<Vec<(String, String)>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct RegistryConfig {
     mirrors: Option<Vec<String>>,
@@ -26,36 +26,45 @@ struct RegistryConfig {
 
 impl Info {
     /// Whether images lie in the containerd store.
-    pub(super) fn has_containerd_store(&self) -> bool {
+    pub(crate) fn has_containerd_store(&self) -> bool {
         let status = self.driver_status.iter().flatten();
         status
             .clone()
             .any(|(key, value)| key == "driver-type" && value == "io.containerd.snapshotter.v1")
     }
 
-    /// Whether the daemon fetches through `mirror` and `egress`, and past neither.
-    pub(super) fn uses(&self, mirror: Option<SocketAddr>, egress: Option<SocketAddr>) -> bool {
-        let (Some(mirror), Some(egress)) = (mirror, egress) else {
-            return false;
-        };
+    /// What keeps the daemon from fetching through `mirror` and `egress` alone, each as advice to an administrator.
+    pub(crate) fn missing(&self, mirror: SocketAddr, egress: SocketAddr) -> Vec<String> {
         let is = |url: &str, address: SocketAddr| {
             let authority = url.strip_prefix("http://").unwrap_or(url);
             authority.strip_suffix('/').unwrap_or(authority) == address.to_string()
         };
-        let mirrors = self
+        let mut mirrors = self
             .registry_config
             .iter()
             .flat_map(|config| &config.mirrors)
-            .flatten();
-        let mut mirrors = mirrors.peekable();
-        let mirrored = mirrors.peek().is_some() && mirrors.all(|url| is(url, mirror));
-        let proxied = is(&self.http_proxy, egress) && is(&self.https_proxy, egress);
-        let excepted = self
+            .flatten()
+            .peekable();
+        let mut missing = Vec::new();
+        if mirrors.peek().is_none() || !mirrors.all(|url| is(url, mirror)) {
+            missing.push(format!(
+                "set `registry-mirrors` in daemon.json to [\"http://{mirror}\"] alone"
+            ));
+        }
+        if !is(&self.http_proxy, egress) || !is(&self.https_proxy, egress) {
+            missing.push(format!(
+                "set the daemon's `http-proxy` and `https-proxy` to http://{egress}"
+            ));
+        }
+        let mut excepted = self
             .no_proxy
             .split([',', ' '])
             .map(str::trim)
             .filter(|entry| !entry.is_empty());
-        mirrored && proxied && excepted.into_iter().all(is_this_host)
+        if let Some(entry) = excepted.find(|entry| !is_this_host(entry)) {
+            missing.push(format!("take `{entry}` out of the daemon's `no-proxy`"));
+        }
+        missing
     }
 }
 
@@ -87,10 +96,9 @@ mod tests {
 
     #[track_caller]
     fn check(info: &Info, expected: bool) {
-        let address = |port| Some(SocketAddr::from(([127, 0, 0, 1], port)));
-        assert_eq!(info.uses(address(5050), address(5051)), expected);
-        assert!(!info.uses(None, address(5051)));
-        assert!(!info.uses(address(5050), None));
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let missing = info.missing(address(5050), address(5051));
+        assert_eq!(missing.is_empty(), expected, "{missing:?}");
     }
 
     #[test]

@@ -78,7 +78,11 @@ impl Drop for Directory {
 }
 
 /// The root file system of `suite`, as `provision` made it.
-pub(crate) fn root(suite: &str) -> Result<PathBuf> {
+///
+/// # Errors
+///
+/// When `provision` has not been run.
+pub fn root(suite: &str) -> Result<PathBuf> {
     let root = suite_directory(suite)?.join("root");
     if !root.is_dir() {
         bail!(
@@ -119,8 +123,12 @@ fn suite_directory(suite: &str) -> Result<PathBuf> {
     Ok(cache()?.join("engines").join(suite))
 }
 
-/// The same place as `provision`'s.
-fn cache() -> Result<PathBuf> {
+/// Where engines and tools are kept, the same place as `provision`'s.
+///
+/// # Errors
+///
+/// When the environment names no home.
+pub fn cache() -> Result<PathBuf> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     variable("RAMGATE_CACHE")
         .map(PathBuf::from)

@@ -40,12 +40,15 @@ mod lab;
 mod network;
 mod ramgate;
 mod registry;
+mod server;
 mod token;
 mod upstream;
 
 pub use command::{Command, Output, Process};
+pub use directory::{cache, root};
 pub use engine::{Builder, EngineKind};
 pub use image::Image;
 pub use lab::{Lab, LabOptions};
 pub use ramgate::Steering;
+pub use server::Server;
 pub use upstream::{Fault, Request, Upstream};

@@ -197,6 +197,31 @@ fn images_are_pushed_where_tokens_allow() -> Result<()> {
 }
 
 #[test]
+fn a_root_boots_as_a_server_twice_and_leaves_nothing() -> Result<()> {
+    for kind in [EngineKind::Docker20_10, EngineKind::Docker26_1] {
+        let lab = Lab::start(kind, &LabOptions::default())?;
+        let trace = Trace::of(&lab)?;
+        for hostname in ["first", "second"] {
+            let server = lab.boot()?;
+            let version = server.run("docker", &["version", "--format", "{{.Server.Version}}"])?;
+            ensure!(version.stdout.starts_with(&kind.version()?), "{version}");
+            ensure!(server.journal("docker")?.contains("API listen on"));
+            // Its units are its own, and so is its name; files and network are the lab's.
+            server.run("hostname", &[hostname])?.expect_success()?;
+            ensure!(lab.run("hostname", &[])?.stdout.trim_end() != hostname);
+            server
+                .run("systemctl", &["is-active", "docker"])?
+                .expect_success()?;
+            server
+                .run("curl", &["--silent", "https://files.example/hello.txt"])?
+                .expect_success()?;
+        }
+        leaves_nothing(lab, &trace)?;
+    }
+    Ok(())
+}
+
+#[test]
 fn a_command_that_takes_too_long_is_ended() -> Result<()> {
     let lab = Lab::start(EngineKind::Docker28_5, &LabOptions::default())?;
     let slow = lab

@@ -1,0 +1,122 @@
+//! `ramgate serve`, as it is released, in a process of its own.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::server::Server;
+
+/// The program. A copy: a build that runs meanwhile would take the file away.
+#[derive(Debug)]
+pub(crate) struct Binary {
+    directory: TempDir,
+}
+
+/// `ramgate serve` and its files.
+#[derive(Debug)]
+pub(crate) struct Ramgate {
+    pub(crate) server: Server,
+    /// From the start of the process to the word that it is ready.
+    pub(crate) ready_in: Duration,
+    pub(crate) mirror: SocketAddr,
+    directory: TempDir,
+}
+
+// === impl Binary ===
+
+impl Binary {
+    pub(crate) fn copy(program: &Path) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        std::fs::copy(program, directory.path().join("ramgate"))
+            .with_context(|| program.display().to_string())?;
+        Ok(Self { directory })
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.directory.path().join("ramgate")
+    }
+}
+
+// === impl Ramgate ===
+
+impl Ramgate {
+    /// Starts all gates with `policy`; Docker Hub is reached at `docker_hub`.
+    pub(crate) fn start(binary: &Binary, policy: &str, docker_hub: SocketAddr) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let mirror = free_address()?;
+        let write = |name: &str, content: &str| -> Result<PathBuf> {
+            let path = directory.path().join(name);
+            std::fs::write(&path, content)?;
+            Ok(path)
+        };
+        // By itself, as on a server: ramgate watches the directory that its policy is in.
+        std::fs::create_dir(directory.path().join("etc"))?;
+        let policy = write("etc/policy.json", policy)?;
+        let settings = settings(
+            directory.path(),
+            &policy,
+            mirror,
+            free_address()?,
+            docker_hub,
+        );
+        let settings = write("settings.json", &settings.to_string())?;
+        let notify = directory.path().join("notify.sock");
+        let notified = UnixDatagram::bind(&notify)?;
+        notified.set_nonblocking(true)?;
+
+        let mut command = Command::new(binary.path());
+        command
+            .args(["--log", "warn", "serve", "--settings"])
+            .arg(settings)
+            .env("NOTIFY_SOCKET", &notify);
+        let started = Instant::now();
+        let server = Server::start(command, || Ok(notified.recv(&mut [0; 64]).is_ok()))
+            .context("ramgate")?;
+        Ok(Self {
+            server,
+            ready_in: started.elapsed(),
+            mirror,
+            directory,
+        })
+    }
+
+    pub(crate) fn plugin_socket(&self) -> PathBuf {
+        self.directory.path().join(PLUGIN_SOCKET)
+    }
+}
+
+/// A loopback address that nobody listens at.
+pub(crate) fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// All gates on, and all that they write in `directory`.
+fn settings(
+    directory: &Path,
+    policy: &Path,
+    mirror: SocketAddr,
+    egress: SocketAddr,
+    docker_hub: SocketAddr,
+) -> Value {
+    json!({
+        "policy": { "path": policy },
+        "state-dir": directory,
+        "engine": { "socket": directory.join("no-engine.sock") },
+        "plugin": { "socket": directory.join(PLUGIN_SOCKET) },
+        "mirror": {
+            "listen": mirror,
+            "storage": format!("file://{}/mirror", directory.display()),
+            "upstreams": { "docker.io": { "url": format!("http://{docker_hub}") } },
+        },
+        "egress": { "listen": egress },
+        "audit": { "path": directory.join("audit.jsonl") },
+    })
+}
+
+const PLUGIN_SOCKET: &str = "ramgate.sock";

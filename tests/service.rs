@@ -1,0 +1,299 @@
+//! On a server: the steps of the README, as they are written there, on a booted Debian with its own Docker, and what the units promise.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use ramgate_lab::{EngineKind, Lab, LabOptions, Output, Server};
+
+#[test]
+fn the_steps_of_the_readme_hold_on_debian_12() -> Result<()> {
+    the_steps_of_the_readme_hold(EngineKind::Docker20_10)
+}
+
+#[test]
+fn the_steps_of_the_readme_hold_on_debian_13() -> Result<()> {
+    the_steps_of_the_readme_hold(EngineKind::Docker26_1)
+}
+
+fn the_steps_of_the_readme_hold(kind: EngineKind) -> Result<()> {
+    let lab = Lab::start(kind, &LabOptions::default())?;
+    lay_out(&lab)?;
+    let (install, undo) = Step::of_readme()?;
+
+    let server = lab.boot()?;
+    let result = install
+        .iter()
+        .try_for_each(|step| step.follow(&lab, &server))
+        .and_then(|()| images_are_judged(&lab, &server))
+        .and_then(|()| the_units_are_sound(&server))
+        .and_then(|()| a_restart_costs_no_call(&server))
+        .and_then(|()| a_broken_policy_is_waited_for(&lab, &server))
+        .and_then(|()| stopped_it_fails_closed(&server));
+    result.with_context(|| journals(&server))?;
+    drop(server);
+
+    let server = lab.boot().context("after a reboot")?;
+    let result = images_are_judged(&lab, &server).and_then(|()| {
+        // This time ramgate's socket made it, before the engine: what is in it is root's to see, as ever.
+        let mode = server.run("stat", &["--format=%a", "/run/docker"])?;
+        ensure!(mode.stdout == "700\n", "{mode}");
+        lab.write_file(DAEMON_JSON, "{}")?;
+        undo.iter()
+            .try_for_each(|step| step.follow(&lab, &server))?;
+        docker_is_as_it_was(&lab, &server)
+    });
+    result.with_context(|| journals(&server))
+}
+
+/// A checkout with a finished build, and an engine that was never configured.
+fn lay_out(lab: &Lab) -> Result<()> {
+    let built = std::fs::read(env!("CARGO_BIN_EXE_ramgate"))?;
+    lab.write_file(&format!("{CHECKOUT}/target/release/ramgate"), built)?;
+    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging");
+    for file in [
+        "ramgate.service",
+        "ramgate.socket",
+        "docker.service.d/ramgate.conf",
+    ] {
+        let content = std::fs::read(packaging.join(file))?;
+        lab.write_file(&format!("{CHECKOUT}/packaging/{file}"), content)?;
+    }
+    lab.remove_file(DAEMON_JSON)
+}
+
+fn images_are_judged(lab: &Lab, server: &Server<'_>) -> Result<()> {
+    let docker = |arguments: &[&str]| server.run("docker", arguments);
+    lab.upstreams()
+        .iter()
+        .for_each(|upstream| upstream.forget());
+    docker(&["pull", "alpine:3"])?.expect_success()?;
+    let requests = lab.docker_hub().requests();
+    ensure!(
+        requests
+            .iter()
+            .all(|request| request.user_agent.starts_with("ramgate")),
+        "the engine went to Docker Hub itself: {requests:?}"
+    );
+    docker(&["run", "--rm", "alpine:3", "true"])?.expect_success()?;
+    docker(&["pull", "evil/tool"])?.expect_failure("community images not allowed")?;
+    docker(&["pull", "ghcr.io/acme/app:1"])?.expect_failure(
+        "Access to ghcr.io has been restricted by your administrators. To access this registry",
+    )?;
+
+    // The engine gate asks the engine, from within its unit, whether the other gates are in force.
+    let build = |dockerfile: &str| {
+        server
+            .command("docker")
+            .args(["build", "--tag", "built", "-"])
+            .env("DOCKER_BUILDKIT", "0")
+            .stdin(dockerfile)
+            .run()
+    };
+    build("FROM alpine:3\nRUN echo built\n")?.expect_success()?;
+    build("FROM alpine:3\nADD https://denied.example/hello.txt /\n")?
+        .expect_failure("Access to denied.example has been restricted")?;
+    for host in [lab.ghcr(), lab.denied_host()] {
+        ensure!(host.connections() == 0, "{} was reached", host.host());
+    }
+    Ok(())
+}
+
+fn the_units_are_sound(server: &Server<'_>) -> Result<()> {
+    let units = ["ramgate.service", "ramgate.socket"].map(|unit| format!("{UNITS}/{unit}"));
+    let verify = server
+        .command("systemd-analyze")
+        .args(["verify"])
+        .args(units)
+        .run()?
+        .expect_success()?;
+    // What it says of other units, as of Debian's own, is not ours.
+    ensure!(!verify.text().contains("ramgate"), "{verify}");
+    // 1.5 of 10.
+    server
+        .run(
+            "systemd-analyze",
+            &["security", "--no-pager", "--threshold=15", "ramgate"],
+        )?
+        .expect_success()?;
+    let audit = server.run("stat", &["--format=%a", "/var/log/ramgate/audit.jsonl"])?;
+    ensure!(audit.stdout == "600\n", "{audit}");
+    Ok(())
+}
+
+/// More restarts than systemd lets pass in its default of ten seconds, and a kill. Calls wait for the next ramgate at the socket.
+fn a_restart_costs_no_call(server: &Server<'_>) -> Result<()> {
+    let told = shell(
+        server,
+        "(for restart in 1 2 3 4 5 6 7; do systemctl restart ramgate || exit; sleep 0.3; done
+          systemctl kill --signal=KILL ramgate; sleep 2) &
+         while kill -0 $! 2>/dev/null; do docker ps --quiet 2>&1 && echo done; done
+         wait $!",
+    )?
+    .expect_success()?;
+    let (done, refused): (Vec<&str>, Vec<&str>) =
+        told.stdout.lines().partition(|line| *line == "done");
+    let under_way = "authorization denied by plugin ramgate: the request cannot be judged";
+    ensure!(
+        refused.iter().all(|line| line.contains(under_way)),
+        "{told}"
+    );
+    // Killed, it answers nothing any more: dockerd sends that call again, without its body.
+    ensure!(done.len() >= 20 && refused.len() <= 1, "{told}");
+    Ok(())
+}
+
+fn a_broken_policy_is_waited_for(lab: &Lab, server: &Server<'_>) -> Result<()> {
+    let policy = lab.read_file(POLICY)?;
+    // While it runs, the last good one stays. Started anew, there is none.
+    lab.write_file(POLICY, "{ \"version\": 2 }")?;
+    server
+        .run("systemctl", &["reload", "ramgate"])?
+        .expect_success()?;
+    server.run("docker", &["ps"])?.expect_success()?;
+    server
+        .run("systemctl", &["restart", "ramgate"])?
+        .expect_failure("ramgate.service")?;
+    // Longer than systemd would try by default.
+    std::thread::sleep(std::time::Duration::from_secs(7));
+    lab.write_file(POLICY, policy)?;
+    server.run("docker", &["ps"])?.expect_success()?;
+    ensure!(
+        server.journal("ramgate")?.contains("version"),
+        "the journal does not say what is wrong"
+    );
+    Ok(())
+}
+
+/// Stopped for good, that is, with its socket: every request is refused, and what runs goes on running.
+fn stopped_it_fails_closed(server: &Server<'_>) -> Result<()> {
+    let run = [
+        "run",
+        "--detach",
+        "--name=stays",
+        "alpine:3",
+        "sleep",
+        "600",
+    ];
+    server.run("docker", &run)?.expect_success()?;
+    server
+        .run("systemctl", &["stop", "ramgate.socket", "ramgate.service"])?
+        .expect_success()?;
+    // dockerd tries for some fifteen seconds. The command line would ask three times: twice which version to speak.
+    server
+        .command("docker")
+        .args(["ps"])
+        .env("DOCKER_API_VERSION", "1.41")
+        .run()?
+        .expect_failure("plugin ramgate failed with error")?;
+    server
+        .run("pgrep", &["-x", "-f", "sleep 600"])?
+        .expect_success()?;
+    server
+        .run("systemctl", &["start", "ramgate.socket", "ramgate.service"])?
+        .expect_success()?;
+    server
+        .run("docker", &["rm", "-f", "stays"])?
+        .expect_success()?;
+    Ok(())
+}
+
+fn docker_is_as_it_was(lab: &Lab, server: &Server<'_>) -> Result<()> {
+    let ramgate = server.run(
+        "systemctl",
+        &["is-active", "ramgate.socket", "ramgate.service"],
+    )?;
+    ensure!(ramgate.stdout == "inactive\ninactive\n", "{ramgate}");
+    server
+        .run("systemctl", &["is-active", "docker"])?
+        .expect_success()?;
+    server
+        .run("docker", &["pull", "ghcr.io/other/thing:1"])?
+        .expect_success()?;
+    ensure!(lab.ghcr().connections() > 0, "ghcr.io was not asked");
+    let info = server.run("docker", &["info"])?.expect_success()?;
+    for trace in ["ramgate", "127.0.0.1:50"] {
+        ensure!(!info.text().contains(trace), "{info}");
+    }
+    Ok(())
+}
+
+fn shell(server: &Server<'_>, script: &str) -> Result<Output> {
+    server.command("bash").args(["-c", script]).run()
+}
+
+fn journals(server: &Server<'_>) -> String {
+    ["ramgate", "docker"]
+        .map(|unit| {
+            let journal = server.journal(unit).unwrap_or_default();
+            let lines: Vec<&str> = journal.lines().collect();
+            let skipped = lines.len().saturating_sub(30);
+            let last: Vec<&str> = lines.into_iter().skip(skipped).collect();
+            format!("---- {unit}\n{}\n", last.join("\n"))
+        })
+        .concat()
+}
+
+/// A block of the README's instructions.
+#[derive(Debug)]
+enum Step {
+    /// What to type.
+    Commands(String),
+    /// What to have in `daemon.json`.
+    DaemonJson(String),
+}
+
+impl Step {
+    /// How to install, and how to undo it.
+    fn of_readme() -> Result<(Vec<Self>, Vec<Self>)> {
+        let (_, section) = README
+            .split_once("\n## On your server\n")
+            .context("the README has no such section")?;
+        let (section, _) = section.split_once("\n## ").context("it does not end")?;
+        let (install, undo) = section
+            .split_once("\nTo undo it")
+            .context("it does not say how to undo it")?;
+        let (install, undo) = (Self::of(install)?, Self::of(undo)?);
+        ensure!(
+            install.len() == 5 && undo.len() == 1,
+            "{install:?} {undo:?}"
+        );
+        Ok((install, undo))
+    }
+
+    fn of(text: &str) -> Result<Vec<Self>> {
+        let blocks = text.split("```").skip(1).step_by(2);
+        blocks
+            .map(|block| match block.split_once('\n') {
+                Some(("console", commands)) => Ok(Self::Commands(commands.to_owned())),
+                Some(("json", json)) => Ok(Self::DaemonJson(json.to_owned())),
+                _ => anyhow::bail!("neither `console` nor `json`: {block}"),
+            })
+            .collect()
+    }
+
+    fn follow(&self, lab: &Lab, server: &Server<'_>) -> Result<()> {
+        match self {
+            Self::DaemonJson(json) => lab.write_file(DAEMON_JSON, json),
+            // What it builds is there already.
+            Self::Commands(commands) => commands
+                .lines()
+                .map(str::trim)
+                .filter(|line| !line.is_empty() && *line != "make build")
+                .try_for_each(|line| {
+                    let output = shell(server, &format!("cd {CHECKOUT} && {line}"))?;
+                    if line.contains("# denied") {
+                        ensure!(output.status.code() == Some(2), "{output}");
+                    } else {
+                        output.expect_success()?;
+                    }
+                    Ok(())
+                }),
+        }
+    }
+}
+
+const README: &str = include_str!("../README.md");
+const CHECKOUT: &str = "/root/ramgate";
+const UNITS: &str = "/etc/systemd/system";
+const DAEMON_JSON: &str = "/etc/docker/daemon.json";
+const POLICY: &str = "/etc/ramgate/policy.json";
