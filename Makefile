@@ -7,15 +7,18 @@ NGINX := $(TOOLS)/nginx/usr/sbin/nginx
 ROOT  := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=HOME,PATH,RAMGATE_CACHE,XDG_CACHE_HOME,CARGO_TARGET_DIR)
 export RAMGATE_CACHE := $(CACHE)
 
-.PHONY: build demo test test-unit test-engines check fmt lint doc deny golden fuzz bench provision clean
+.PHONY: build demo test test-unit test-engines test-bypass check fmt lint doc deny golden fuzz bench provision clean
 
 build:        ; cargo build --release --locked
 demo: build provision
 	$(ROOT) cargo run --release --locked --quiet -p ramgate-lab --bin demo -- --ramgate $${CARGO_TARGET_DIR:-target}/release/ramgate
-test: test-unit test-engines
+test: test-unit test-engines test-bypass
 test-unit:    ; cargo test --locked
 test-engines: provision
 	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines --test lab --test engines --test differential --test service
+# Every attempt of the corpus on every engine, and its control.
+test-bypass: provision
+	$(ROOT) cargo test --locked --features engines --test bypass
 provision:    ; $(ROOT) tests/support/provision
 check: fmt lint doc deny
 fmt:          ; cargo fmt --all --check

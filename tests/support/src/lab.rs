@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -265,10 +265,17 @@ impl Lab {
         report
     }
 
+    /// Connects to an address as seen from next to the engine.
+    ///
+    /// # Errors
+    ///
+    /// When nobody takes the connection within a second.
+    pub fn connect(&self, address: SocketAddr) -> Result<TcpStream> {
+        self.network.connect(address, Duration::from_secs(1))
+    }
+
     pub(crate) fn takes_connections(&self, address: SocketAddr) -> bool {
-        self.network
-            .connect(address, Duration::from_secs(1))
-            .is_ok()
+        self.connect(address).is_ok()
     }
 
     fn push_images(&self) -> Result<()> {
