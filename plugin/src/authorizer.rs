@@ -319,13 +319,37 @@ impl Case<'_> {
         match self.policy.evaluate_local(kind, self.subject) {
             LocalDecision::Allow(grant) => self.grant = Some(grant),
             LocalDecision::Gated(grant, denial) => match self.gates().await? {
-                State::InForce => self.grant = Some(grant),
+                State::InForce => {
+                    self.grant = Some(grant);
+                    if kind == LocalImage::Build {
+                        self.present_images().await?;
+                    }
+                }
                 State::Open(missing) => {
                     self.denials.push(denial);
                     self.explanations.extend(missing);
                 }
             },
             LocalDecision::Deny(denial) => self.denials.push(denial),
+        }
+        Ok(())
+    }
+
+    /// Judges every image that is on the host: a build can begin with any of them, and run what is in it, without a request that
+    /// says so.
+    async fn present_images(&mut self) -> Result<(), Refusal> {
+        let judged = self
+            .identity
+            .judge_present(self.policy, self.subject)
+            .await
+            .map_err(Refusal::unevaluated)?;
+        let denied = judged.into_iter().filter(|image| image.verdict.is_err());
+        for image in denied.take(PRESENT_SHOWN_MAX) {
+            let name = &image.name;
+            self.explanations.push(format!(
+                "a build could begin with `{name}`, which is on this host: remove it"
+            ));
+            self.take_image(image);
         }
         Ok(())
     }
@@ -366,5 +390,7 @@ fn reference(text: &str) -> Result<Repository, Refusal> {
     })
 }
 
+/// Of images that are in the way of a build, as many as one would mend at a time.
+const PRESENT_SHOWN_MAX: usize = 3;
 /// dockerd itself waits for ever; this is long enough for two questions to the engine.
 const DEADLINE: Duration = Duration::from_secs(5);

@@ -7,7 +7,7 @@ use moka::sync::Cache;
 use ramgate_policy::{Denial, Digest, Grant, Policy, Subject};
 use ramgate_provenance::{Judge, Record, Way};
 
-use crate::engine::{Container, Image};
+use crate::engine::{Container, Image, ListedImage};
 use crate::registrar::{Registrar, RegistrarError};
 
 /// Finds out what images are, and judges them. Cloning it is cheap.
@@ -17,6 +17,8 @@ pub struct Identity {
     /// Which image a name stood for a moment ago. What is judged by it is judged again by its ID when a container starts, so
     /// that a name which moves in between gains nothing.
     names: Cache<String, Arc<Image>>,
+    /// Which images were there a moment ago.
+    present: Cache<(), Arc<Vec<ListedImage>>>,
     /// On whose behalf containers were started, by container ID.
     starters: Cache<String, Subject>,
 }
@@ -52,6 +54,7 @@ impl Identity {
                 .max_capacity(NAMES_MAX)
                 .time_to_live(NAMES_REMEMBERED)
                 .build(),
+            present: Cache::builder().time_to_live(NAMES_REMEMBERED).build(),
             starters: Cache::new(STARTERS_MAX),
         }
     }
@@ -71,6 +74,7 @@ impl Identity {
     /// Names have moved.
     pub(crate) fn forget_names(&self) {
         self.names.invalidate_all();
+        self.present.invalidate_all();
     }
 
     /// Judges an image that goes by `name`.
@@ -107,6 +111,41 @@ impl Identity {
             id: container.id,
             images,
         }))
+    }
+
+    /// Judges every image that the engine has.
+    pub(crate) async fn judge_present(
+        &self,
+        policy: &Policy,
+        subject: &Subject,
+    ) -> Result<Vec<JudgedImage>, RegistrarError> {
+        let present = match self.present.get(&()) {
+            Some(present) => present,
+            None => {
+                let present = Arc::new(self.registrar.engine().images().await?);
+                self.present.insert((), Arc::clone(&present));
+                present
+            }
+        };
+        let mut judged = Vec::with_capacity(present.len());
+        for listed in present.iter() {
+            let record = match self.registrar.known(&listed.id)? {
+                Some(record) => record,
+                None => match self.registrar.engine().image(listed.id.as_str()).await? {
+                    Some(image) => self.registrar.record_of(&image).await?,
+                    // Removed meanwhile.
+                    None => continue,
+                },
+            };
+            judged.push(self.judge(
+                listed.name(),
+                Some(listed.id.clone()),
+                record,
+                policy,
+                subject,
+            ));
+        }
+        Ok(judged)
     }
 
     /// Notes on whose behalf a container is started.

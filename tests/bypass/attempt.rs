@@ -54,6 +54,16 @@ pub(crate) struct Attempt {
     pub(crate) control: Option<String>,
     /// Why no engine lets it reach its goal even without ramgate. The control then shows that.
     pub(crate) inert: Option<String>,
+    /// Where it gets through, and why: what is known and not closed.
+    pub(crate) open: Option<Open>,
+}
+
+/// Where an attempt gets through. The day it no longer does, its trial fails, so that the line is taken out.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Open {
+    pub(crate) engines: Vec<String>,
+    pub(crate) why: String,
 }
 
 /// What is done. Requests are written to one connection, each as soon as it may be.
@@ -177,13 +187,21 @@ fn check(attempt: &Attempt) -> Result<()> {
         !attempt.what.is_empty() && !attempt.what.ends_with('.') && !attempt.what.contains('\n'),
         "`what` is one sentence without its full stop"
     );
-    let named = attempt.engines.iter().chain(&attempt.control);
+    let open = attempt.open.iter().flat_map(|open| &open.engines);
+    let named = attempt.engines.iter().chain(&attempt.control).chain(open);
     for engine in named {
         ensure!(
             ENGINES.contains(&engine.as_str()),
             "there is no engine `{engine}`"
         );
     }
+    ensure!(
+        attempt
+            .open
+            .as_ref()
+            .is_none_or(|open| !open.engines.is_empty() && !open.why.is_empty()),
+        "what is open says where and why"
+    );
     if let Some(control) = &attempt.control {
         ensure!(
             attempt.is_for(control),
@@ -209,6 +227,12 @@ impl Attempt {
     /// Whether it is tried on this engine.
     pub(crate) fn is_for(&self, engine: &str) -> bool {
         self.engines.is_empty() || self.engines.iter().any(|name| name == engine)
+    }
+
+    /// Whether it is known to get through on this engine.
+    pub(crate) fn is_open_on(&self, engine: &str) -> bool {
+        let open = self.open.as_ref();
+        open.is_some_and(|open| open.engines.iter().any(|name| name == engine))
     }
 
     /// The engine that its control runs on.

@@ -261,6 +261,14 @@ impl Outcome {
         )
     }
 
+    /// An error if nothing came of an attempt that is known to get through.
+    pub(crate) fn expect_something(self) -> Result<()> {
+        if self.findings.is_empty() {
+            bail!("it no longer gets through: take `open` out of it");
+        }
+        Ok(())
+    }
+
     /// An error unless a control has shown what it should: that the attempt does something, or that it is inert.
     pub(crate) fn expect_control(self, attempt: &Attempt) -> Result<()> {
         let reached = self

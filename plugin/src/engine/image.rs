@@ -20,12 +20,23 @@ pub(crate) struct Image {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct ListedImage {
     pub(crate) id: Digest,
+    repo_tags: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Root {
     layers: Option<Vec<Digest>>,
+}
+
+// === impl ListedImage ===
+
+impl ListedImage {
+    /// Its first name, or its ID.
+    pub(crate) fn name(&self) -> &str {
+        let names = self.repo_tags.iter().flatten().map(String::as_str);
+        named(names).next().unwrap_or(self.id.as_str())
+    }
 }
 
 // === impl Image ===
@@ -45,9 +56,13 @@ impl Image {
 
     /// The names that it goes by, which may be none.
     pub(crate) fn tags(&self) -> impl Iterator<Item = &str> {
-        let names = self.repo_tags.iter().flatten().map(String::as_str);
-        names.filter(|name| !name.starts_with("<none>"))
+        named(self.repo_tags.iter().flatten().map(String::as_str))
     }
+}
+
+/// Older engines write `<none>:<none>` for no name.
+fn named<'a>(names: impl Iterator<Item = &'a str>) -> impl Iterator<Item = &'a str> {
+    names.filter(|name| !name.starts_with("<none>"))
 }
 
 #[cfg(test)]

@@ -36,8 +36,9 @@ pub(super) fn join_swarm() -> Read {
     Ok(Reading::Ask(vec![Question::Gates]))
 }
 
-/// The question about the image of a service, which each node resolves for itself: nothing there must be found by its ID.
-fn image(text: &str) -> Result<Question, Unreadable> {
+/// The questions about the image of a service. Each node resolves it for itself: by pulling its name, or by what goes by that name
+/// there, and nothing must be found by its ID.
+fn image(text: &str) -> Result<[Question; 2], Unreadable> {
     if text.is_empty() {
         return Err(Unreadable::Missing("Image"));
     }
@@ -46,7 +47,8 @@ fn image(text: &str) -> Result<Question, Unreadable> {
             Err(Unreadable::ServiceImageId(shown(text)))
         }
         Ok(ImageName::Reference(_)) | Err(_) => {
-            Ok(Question::Repository(repository(text)?, Action::Run))
+            let pulled = Question::Repository(repository(text)?, Action::Run);
+            Ok([pulled, Question::Image(text.to_owned())])
         }
     }
 }
@@ -57,7 +59,7 @@ fn images(body: &Json<'_>) -> Result<Vec<Question>, Unreadable> {
     };
     let mut questions = Vec::new();
     if let Some(container) = task.field("ContainerSpec")? {
-        questions.push(image(container.text("Image")?)?);
+        questions.extend(image(container.text("Image")?)?);
         // swarm knows no mounts of images yet; were it to learn them, they are judged.
         for mount in container.array("Mounts")? {
             image_mount(mount, &mut questions)?;
