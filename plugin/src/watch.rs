@@ -68,8 +68,10 @@ impl Watch {
 
     /// Follows the events of one run of the engine.
     async fn follow(&self) -> Result<(), RegistrarError> {
-        // From before the look at all images, so that nothing falls between the two.
-        let mut events = self.registrar.engine().events(None, None).await?;
+        // From before the look at all images, so that nothing falls between the two; and from where the last run ended, since an
+        // engine starts containers before it can be asked.
+        let since = self.registrar.seen_until();
+        let mut events = self.registrar.engine().events(since, None).await?;
         self.registrar.catch_up(None).await?;
         tracing::info!("watching the engine");
         while let Some(event) = events.next().await? {
@@ -84,7 +86,12 @@ impl Watch {
 
     async fn take_in(&self, event: &Event) -> Result<(), RegistrarError> {
         match event.happening() {
-            Happening::Start(container) => self.started(container).await?,
+            // One that cannot be judged must not hide the next.
+            Happening::Start(container) => {
+                if let Err(error) = self.started(container).await {
+                    tracing::error!(container, %error, "a container that was started could not be judged");
+                }
+            }
             Happening::Other => {}
             Happening::Appear(_)
             | Happening::Commit(_)

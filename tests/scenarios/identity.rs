@@ -154,12 +154,23 @@ pub(super) fn unwatched(place: &Place) -> Result<()> {
     let shown = ledger(place, &["show", "acme/before:1", "--json"])?;
     ensure!(way(&shown) == "adopt", "{shown}");
 
-    // Forgotten, it is unknown again.
+    // Forgotten, it is unknown again, and stays so.
     let id = shown.get("id").and_then(Value::as_str).context("an ID")?;
     ledger(place, &["forget", id, "--json"])?;
+    let unknown = "using images of unknown origin has been restricted";
+    place.docker(&run)?.expect_failure(unknown)?;
     place.lab.stop_ramgate()?;
     place.lab.start_ramgate()?;
-    place.docker(&["ps"])?.expect_success()?;
+    place.docker(&run)?.expect_failure(unknown)?;
+
+    // The event of a commit tells a label of the container for the ID of the image that was made.
+    let label = format!("imageID={id}");
+    let forger = ["create", "--name", "forger", "--label", &label, "alpine:3"];
+    place.docker(&forger)?.expect_success()?;
+    place
+        .docker(&["commit", "forger", "acme/forged:1"])?
+        .expect_success()?;
+    place.docker(&run)?.expect_failure(unknown)?;
     Ok(())
 }
 
@@ -197,6 +208,38 @@ pub(super) fn watched(place: &Place) -> Result<()> {
         })?;
         place.lab.start_engine()?;
         place.clear_containers()?;
+    }
+    Ok(())
+}
+
+/// An engine starts containers before it can be asked, and before anybody can watch it.
+pub(super) fn started_with_the_engine(place: &Place) -> Result<()> {
+    place.policy(&json!({ "version": 1 }))?;
+    let run = [
+        "run",
+        "-d",
+        "--name",
+        "always",
+        "--restart",
+        "always",
+        "--network",
+        "none",
+        "evil/tool",
+        "sleep",
+        "600",
+    ];
+    place.docker(&run)?.expect_success()?;
+    place.policy(&policy_with("watch", json!("stop")))?;
+    ensure!(place.running("always")? == "true", "what runs, runs on");
+    let before = place.audited("denied image runs")?;
+    place.lab.restart_engine()?;
+    let started = Instant::now();
+    while place.audited("denied image runs")? == before || place.running("always")? != "false" {
+        ensure!(
+            started.elapsed() < Duration::from_secs(10),
+            "nothing was done"
+        );
+        std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())
 }
