@@ -261,6 +261,20 @@ pub(super) fn lost_ledger(place: &Place) -> Result<()> {
     } else {
         first.expect_success()?;
     }
+
+    // What the mirror serves from its store, it tells the new ledger of.
+    place.clear()?;
+    place
+        .docker(&["builder", "prune", "-af"])?
+        .expect_success()?;
+    let dockerfile = "FROM alpine:3\nRUN echo own > /own\n";
+    place
+        .lab
+        .build(Builder::BuildKit, "team/tool", dockerfile)?
+        .expect_success()?;
+    let shown = ledger(place, &["show", "team/tool", "--json"])?;
+    let base = shown.get("base").map(Value::to_string).unwrap_or_default();
+    ensure!(base.contains("library/alpine"), "{shown}");
     Ok(())
 }
 
