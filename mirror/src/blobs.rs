@@ -41,6 +41,7 @@ impl Mirror {
             let body = if head {
                 Body::empty()
             } else {
+                self.note_config(permit, digest, size).await?;
                 Body::from_stream(ReaderStream::with_capacity(file, PIECE_BYTES))
             };
             return Ok((body, size, Source::Hit));
@@ -57,6 +58,7 @@ impl Mirror {
             }
             self.store().link_blob(permit, digest).await?;
             if let Some((file, size)) = self.store().blob(permit, digest).await? {
+                self.note_config(permit, digest, size).await?;
                 return Ok((
                     Body::from_stream(ReaderStream::with_capacity(file, PIECE_BYTES)),
                     size,
@@ -83,6 +85,26 @@ impl Mirror {
             stream.recv().await.map(|piece| (piece, stream))
         });
         Ok((Body::from_stream(stream), size, Source::Miss))
+    }
+
+    /// Notes the layers of an image, if a blob that is kept is the config of one. Not only when it is fetched: the bytes may be
+    /// another repository's, or older than the ledger.
+    async fn note_config(
+        &self,
+        permit: &Permit,
+        digest: &Digest,
+        size: u64,
+    ) -> Result<(), Unserved> {
+        let (repository, origins) = (permit.repository(), self.origins());
+        if size > CONFIG_SIZE_MAX_BYTES || !origins.knows_config(repository, digest)? {
+            return Ok(());
+        }
+        if let Some((mut file, _)) = self.store().blob(permit, digest).await? {
+            let mut config = Vec::new();
+            file.read_to_end(&mut config).await?;
+            origins.saw_config(repository, &config).await?;
+        }
+        Ok(())
     }
 }
 
@@ -146,23 +168,10 @@ impl Download {
             .store()
             .link_blob(&self.permit, &self.digest)
             .await?;
-        self.note_config().await?;
+        self.mirror
+            .note_config(&self.permit, &self.digest, self.size)
+            .await?;
         Ok(held)
-    }
-
-    /// Notes the layers of an image, if this is the config of one.
-    async fn note_config(&self) -> Result<(), Unserved> {
-        let (repository, origins) = (self.permit.repository(), self.mirror.origins());
-        if self.size > CONFIG_SIZE_MAX_BYTES || !origins.knows_config(repository, &self.digest)? {
-            return Ok(());
-        }
-        let kept = self.mirror.store().blob(&self.permit, &self.digest).await?;
-        if let Some((mut file, _)) = kept {
-            let mut config = Vec::new();
-            file.read_to_end(&mut config).await?;
-            origins.saw_config(repository, &config).await?;
-        }
-        Ok(())
     }
 }
 

@@ -54,7 +54,8 @@ fn leads_past(endpoint: &str, mirror: SocketAddr) -> bool {
     };
     let port = port.unwrap_or(if scheme == "http" { 80 } else { 443 });
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    match bare.parse::<IpAddr>() {
+    // To Go, an IPv4 address is the same in the clothes of IPv6.
+    match bare.parse::<IpAddr>().map(|address| address.to_canonical()) {
         Ok(address) if SocketAddr::new(address, port) == mirror => false,
         Ok(address) => address.is_loopback() || address.is_unspecified(),
         // Go resolves no name before it asks a proxy, but for this one.
@@ -83,6 +84,7 @@ mod tests {
         check("server = \"127.0.0.1\"", false);
         check("server = \"http://localhost:9999\"", false);
         check("server = \"http://[::1]:5050\"", false);
+        check("server = \"http://[::ffff:127.0.0.1]:9999\"", false);
         check(
             "server = \"https://ghcr.io\"\n[host.\"http://127.0.0.9:5050\"]\n",
             false,

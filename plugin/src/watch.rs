@@ -68,8 +68,10 @@ impl Watch {
 
     /// Follows the events of one run of the engine.
     async fn follow(&self) -> Result<(), RegistrarError> {
-        // From before the look at all images, so that nothing falls between the two.
-        let mut events = self.registrar.engine().events(None, None).await?;
+        // From before the look at all images, so that nothing falls between the two; and from where the last run ended, since an
+        // engine starts containers before it can be asked.
+        let since = self.registrar.seen_until();
+        let mut events = self.registrar.engine().events(since, None).await?;
         self.registrar.catch_up(None).await?;
         tracing::info!("watching the engine");
         while let Some(event) = events.next().await? {
@@ -84,7 +86,12 @@ impl Watch {
 
     async fn take_in(&self, event: &Event) -> Result<(), RegistrarError> {
         match event.happening() {
-            Happening::Start(container) => self.started(container).await?,
+            // One that cannot be judged must not hide the next.
+            Happening::Start(container) => {
+                if let Err(error) = self.started(container).await {
+                    tracing::error!(container, %error, "a container that was started could not be judged");
+                }
+            }
             Happening::Other => {}
             Happening::Appear(_)
             | Happening::Commit(_)
@@ -115,10 +122,16 @@ impl Watch {
         let stops = policy.stops_denied();
         audit::found(container, &judged, first, stops, began);
         if stops {
-            match self.registrar.engine().stop(container).await {
-                Ok(()) => tracing::info!(container, "container stopped"),
-                Err(error) => tracing::error!(container, %error, "container could not be stopped"),
-            }
+            let (engine, container) = (self.registrar.engine().clone(), container.to_owned());
+            // By the side: a container that is slow to end must not keep us from what happens meanwhile.
+            tokio::spawn(async move {
+                match engine.stop(&container).await {
+                    Ok(()) => tracing::info!(container, "container stopped"),
+                    Err(error) => {
+                        tracing::error!(container, %error, "container could not be stopped")
+                    }
+                }
+            });
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Judges an image by what it is: by where it came from, how it came, and what it rests on; with the policy of now.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ramgate_policy::{
@@ -20,6 +20,10 @@ pub struct Judge<'a> {
     pub find: &'a dyn Fn(&Digest) -> Option<Arc<Record>>,
 }
 
+/// What was found of other images on the way. Images that rest on one another rest on the same ones again and again, and each is
+/// judged once.
+type Verdicts = BTreeMap<Digest, Result<Grant, Vec<Denial>>>;
+
 // === impl Judge ===
 
 impl Judge<'_> {
@@ -28,10 +32,15 @@ impl Judge<'_> {
     /// # Errors
     /// Every denial that stands against it; at least one.
     pub fn judge(&self, record: &Record) -> Result<Grant, Vec<Denial>> {
-        self.judge_at(record, 0)
+        self.judge_at(record, 0, &mut Verdicts::new())
     }
 
-    fn judge_at(&self, record: &Record, depth: usize) -> Result<Grant, Vec<Denial>> {
+    fn judge_at(
+        &self,
+        record: &Record,
+        depth: usize,
+        verdicts: &mut Verdicts,
+    ) -> Result<Grant, Vec<Denial>> {
         // What a repository has is its content, whichever way it came here as well.
         if !record.origins.is_empty() {
             return self.policy.evaluate_content(&record.origins, self.subject);
@@ -41,12 +50,12 @@ impl Judge<'_> {
             return adopted.map_err(|denial| vec![denial]);
         };
         let own = self.local(kind, record);
-        let base = self.judge_base(&record.base, depth);
+        let base = self.judge_base(&record.base, depth, verdicts);
         match (own, base) {
             (own, None) => own,
             (Ok(_), Some(Ok(grant))) => Ok(grant),
             (Err(mut denials), Some(Err(more))) => {
-                denials.extend(more);
+                add(&mut denials, more);
                 Err(denials)
             }
             (Err(denials), Some(Ok(_))) | (Ok(_), Some(Err(denials))) => Err(denials),
@@ -54,37 +63,66 @@ impl Judge<'_> {
     }
 
     /// `None` where nothing is known to lie below.
-    fn judge_base(&self, base: &Base, depth: usize) -> Option<Result<Grant, Vec<Denial>>> {
+    fn judge_base(
+        &self,
+        base: &Base,
+        depth: usize,
+        verdicts: &mut Verdicts,
+    ) -> Option<Result<Grant, Vec<Denial>>> {
         if base.is_empty() {
             return None;
         }
         // A base is made before what rests on it, so there is no circle; a ledger that was tampered with may have one.
         if depth >= DEPTH_MAX {
-            return Some(self.local(LocalImage::Unknown, &Record::new(Way::Unknown, 0)));
+            return Some(self.unknown());
         }
-        let records: Vec<Arc<Record>> = base
+        let records: Vec<(&Digest, Arc<Record>)> = base
             .images
             .iter()
-            .filter_map(|image| (self.find)(image))
+            .filter_map(|image| Some((image, (self.find)(image)?)))
             .collect();
         let mut origins: BTreeSet<Repository> = base.repositories.clone();
-        origins.extend(records.iter().flat_map(|record| record.origins.clone()));
+        origins.extend(
+            records
+                .iter()
+                .flat_map(|(_, record)| record.origins.clone()),
+        );
         if !origins.is_empty() {
             return Some(self.policy.evaluate_content(&origins, self.subject));
         }
         let mut denials = Vec::new();
-        for record in &records {
-            match self.judge_at(record, depth + 1) {
+        for (image, record) in records {
+            match self.judge_once(image, &record, depth + 1, verdicts) {
                 Ok(grant) => return Some(Ok(grant)),
-                Err(more) => denials.extend(more),
+                Err(more) => add(&mut denials, more),
             }
         }
         if denials.is_empty() {
             // Its base was known and has been forgotten.
-            return Some(self.local(LocalImage::Unknown, &Record::new(Way::Unknown, 0)));
+            return Some(self.unknown());
         }
-        denials.dedup();
         Some(Err(denials))
+    }
+
+    fn judge_once(
+        &self,
+        image: &Digest,
+        record: &Record,
+        depth: usize,
+        verdicts: &mut Verdicts,
+    ) -> Result<Grant, Vec<Denial>> {
+        if let Some(verdict) = verdicts.get(image) {
+            return verdict.clone();
+        }
+        // Until it is found: what is met again below itself is in a circle.
+        verdicts.insert(image.clone(), self.unknown());
+        let verdict = self.judge_at(record, depth, verdicts);
+        verdicts.insert(image.clone(), verdict.clone());
+        verdict
+    }
+
+    fn unknown(&self) -> Result<Grant, Vec<Denial>> {
+        self.local(LocalImage::Unknown, &Record::new(Way::Unknown, 0))
     }
 
     fn local(&self, kind: LocalImage, record: &Record) -> Result<Grant, Vec<Denial>> {
@@ -103,6 +141,15 @@ impl std::fmt::Debug for Judge<'_> {
             .debug_struct("Judge")
             .field("subject", &self.subject)
             .finish_non_exhaustive()
+    }
+}
+
+/// Adds the denials that are new.
+fn add(denials: &mut Vec<Denial>, more: Vec<Denial>) {
+    for denial in more {
+        if !denials.contains(&denial) {
+            denials.push(denial);
+        }
     }
 }
 
@@ -202,6 +249,32 @@ mod tests {
         check(&record(Way::Build, &[], &['a', 'e']), &[]);
         check(&record(Way::Build, &[], &['9']), &["local-images.unknown"]);
         check(&record(Way::Build, &[], &['c']), &["local-images.unknown"]);
+    }
+
+    /// Each rests on all before it, and all on one that is denied: judged again on every way to it, that is 2^60 times.
+    #[test]
+    fn images_that_rest_on_one_another_are_judged_once_each() {
+        let policy = Policy::parse(POLICY).unwrap();
+        let id = |number: usize| format!("sha256:{number:064x}").parse::<Digest>().unwrap();
+        let record = |number: usize| {
+            let mut record = Record::new(Way::Build, 0);
+            record.gated = true;
+            record.base.images = (0..number).map(id).collect();
+            if number == 0 {
+                record.way = Way::Load;
+            }
+            Arc::new(record)
+        };
+        let records: BTreeMap<Digest, Arc<Record>> =
+            (0..60).map(|number| (id(number), record(number))).collect();
+        let judge = Judge {
+            policy: &policy,
+            subject: &Subject::Anonymous,
+            find: &|image| records.get(image).cloned(),
+        };
+        let denials = judge.judge(&record(60)).unwrap_err();
+        let rules: Vec<String> = denials.iter().map(Denial::rule).collect();
+        assert_eq!(rules, ["local-images.load"]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use redb::{
 use thiserror::Error;
 
 use crate::chain::chain_ids;
-use crate::record::{Base, Record};
+use crate::record::{Base, Record, Way};
 
 /// The ledger of one engine.
 #[derive(Debug)]
@@ -74,7 +74,8 @@ impl Ledger {
                 ledger,
                 damaged: None,
             }),
-            Ok(Err(error @ LedgerError::InUse)) => Err(error),
+            // Too many open files, or a disk that cannot be reached, is no damage.
+            Ok(Err(error)) if !error.is_damage() => Err(error),
             Ok(Err(_)) | Err(_) => {
                 let aside = path.with_extension("damaged");
                 std::fs::rename(path, &aside)?;
@@ -170,6 +171,15 @@ impl Ledger {
                 merged
             }
         };
+        self.write(&mut records, image, record)
+    }
+
+    fn write(
+        &self,
+        records: &mut BTreeMap<Digest, Arc<Record>>,
+        image: &Digest,
+        record: Record,
+    ) -> Result<Arc<Record>, LedgerError> {
         let transaction = self.database.begin_write().map_err(store)?;
         {
             let bytes = serde_json::to_vec(&record)?;
@@ -191,28 +201,21 @@ impl Ledger {
         Ok(record)
     }
 
-    /// Forgets an image. Whether there was a record.
+    /// Forgets how an image came and from where. Whether there was a record.
+    ///
+    /// It stays as one of which nothing is known: without a record it would be taken for one that has just been built.
     ///
     /// # Errors
     /// [`LedgerError`] when it cannot be written.
     pub fn forget(&self, image: &Digest) -> Result<bool, LedgerError> {
         let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
-        let transaction = self.database.begin_write().map_err(store)?;
-        {
-            let mut images = transaction.open_table(IMAGES).map_err(store)?;
-            images.remove(image.as_str()).map_err(store)?;
-            if let Some(record) = records.get(image)
-                && let Some(chain) = chain_ids(&record.layers).last()
-            {
-                let mut chains = transaction.open_multimap_table(CHAINS).map_err(store)?;
-                let source = format!("{IMAGE}{image}");
-                chains
-                    .remove(chain.as_str(), source.as_str())
-                    .map_err(store)?;
-            }
-        }
-        transaction.commit().map_err(store)?;
-        Ok(records.remove(image).is_some())
+        let Some(known) = records.get(image) else {
+            return Ok(false);
+        };
+        let mut record = Record::new(Way::Unknown, known.since);
+        record.layers.clone_from(&known.layers);
+        self.write(&mut records, image, record)?;
+        Ok(true)
     }
 
     /// Notes that a repository has manifests or configs with these digests.
@@ -264,11 +267,32 @@ impl Ledger {
                 }
             }
             base.images.remove(image);
+            self.keep_lowest(image, &mut base);
             if !base.is_empty() {
                 return Ok(base);
             }
         }
         Ok(Base::default())
+    }
+
+    /// Drops, of images with the same chain, those that say nothing more: where origins are known, they alone decide; and an image
+    /// that rests on another of them, or on `image`, is judged by that. Else each of a thousand builds that differ in a label
+    /// would rest on all before it.
+    fn keep_lowest(&self, image: &Digest, base: &mut Base) {
+        let all = base.images.clone();
+        let has_origins = |id: &Digest| {
+            let record = self.record(id);
+            record.is_some_and(|record| !record.origins.is_empty())
+        };
+        if !base.repositories.is_empty() || all.iter().any(has_origins) {
+            base.images.retain(has_origins);
+            return;
+        }
+        base.images.retain(|id| {
+            let record = self.record(id);
+            let below = record.iter().flat_map(|record| &record.base.images);
+            !below.into_iter().any(|id| id == image || all.contains(id))
+        });
     }
 
     /// Up to when the engine's events have been taken in: nanoseconds since 1970 by the engine's clock.
@@ -336,6 +360,30 @@ impl Ledger {
     }
 }
 
+// === impl LedgerError ===
+
+impl LedgerError {
+    /// Whether it is the ledger's content that is wrong.
+    fn is_damage(&self) -> bool {
+        let Self::Store(error) = self else {
+            return false;
+        };
+        match error.as_ref() {
+            redb::Error::Io(error) => matches!(
+                error.kind(),
+                std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof
+            ),
+            error => matches!(
+                error,
+                redb::Error::Corrupted(_)
+                    | redb::Error::RepairAborted
+                    | redb::Error::TableTypeMismatch { .. }
+                    | redb::Error::UpgradeRequired(_)
+            ),
+        }
+    }
+}
+
 fn store(error: impl Into<redb::Error>) -> LedgerError {
     LedgerError::Store(Box::new(error.into()))
 }
@@ -397,9 +445,11 @@ mod tests {
         assert!(ledger.repositories(&digest('d')).unwrap().is_empty());
         assert_eq!(ledger.watched_until().unwrap(), Some(7));
         assert!(ledger.forget(&digest('a')).unwrap());
-        assert!(!ledger.forget(&digest('a')).unwrap());
+        assert!(!ledger.forget(&digest('e')).unwrap());
         drop(ledger);
-        assert!(open(&path).record(&digest('a')).is_none());
+        // Not gone: what has no record is taken for something new.
+        let forgotten = open(&path).record(&digest('a')).unwrap();
+        assert_eq!((forgotten.way, forgotten.layers.len()), (Way::Unknown, 2));
     }
 
     #[test]
@@ -425,8 +475,30 @@ mod tests {
         assert!(base(&['2', '1']).is_empty());
         // An image that only has other metadata than its base has its whole chain.
         assert_eq!(base(&['1', '2']).images, [digest('a')].into());
-        ledger.forget(&digest('a')).unwrap();
-        assert!(base(&['1', '2']).images.is_empty());
+    }
+
+    #[test]
+    fn of_images_with_one_chain_the_lowest_is_the_base() {
+        let ledger = Ledger::in_memory().unwrap();
+        let layers = [digest('1')];
+        ledger
+            .learn(&digest('a'), with_layers(Way::Unknown, &['1']))
+            .unwrap();
+        for upper in ['b', 'c', 'd'] {
+            let base = ledger.base(&digest(upper), &layers).unwrap();
+            assert_eq!(base.images, [digest('a')].into());
+            let mut record = with_layers(Way::Build, &['1']);
+            record.base = base;
+            ledger.learn(&digest(upper), record).unwrap();
+        }
+        // Learned again, it does not rest on what rests on it.
+        assert!(ledger.base(&digest('a'), &layers).unwrap().is_empty());
+        // What comes from a repository decides alone.
+        let mut pulled = with_layers(Way::Pull, &['1']);
+        pulled.origins.insert("evil/tool".parse().unwrap());
+        ledger.learn(&digest('e'), pulled).unwrap();
+        let base = ledger.base(&digest('f'), &layers).unwrap();
+        assert_eq!(base.images, [digest('e')].into());
     }
 
     #[test]
@@ -444,6 +516,10 @@ mod tests {
         let zeroed = vec![0; sound.len()];
         let mut scribbled = sound.clone();
         scribbled.iter_mut().skip(64).for_each(|byte| *byte ^= 0x5a);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(Ledger::open(&path).is_err() && path.is_dir(), "no damage");
+        std::fs::remove_dir(&path).unwrap();
         for damage in [&b"not a ledger"[..], &zeroed, &scribbled, &sound[..4096]] {
             std::fs::write(&path, damage).unwrap();
             let opened = Ledger::open(&path).unwrap();

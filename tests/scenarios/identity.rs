@@ -154,12 +154,23 @@ pub(super) fn unwatched(place: &Place) -> Result<()> {
     let shown = ledger(place, &["show", "acme/before:1", "--json"])?;
     ensure!(way(&shown) == "adopt", "{shown}");
 
-    // Forgotten, it is unknown again.
+    // Forgotten, it is unknown again, and stays so.
     let id = shown.get("id").and_then(Value::as_str).context("an ID")?;
     ledger(place, &["forget", id, "--json"])?;
+    let unknown = "using images of unknown origin has been restricted";
+    place.docker(&run)?.expect_failure(unknown)?;
     place.lab.stop_ramgate()?;
     place.lab.start_ramgate()?;
-    place.docker(&["ps"])?.expect_success()?;
+    place.docker(&run)?.expect_failure(unknown)?;
+
+    // The event of a commit tells a label of the container for the ID of the image that was made.
+    let label = format!("imageID={id}");
+    let forger = ["create", "--name", "forger", "--label", &label, "alpine:3"];
+    place.docker(&forger)?.expect_success()?;
+    place
+        .docker(&["commit", "forger", "acme/forged:1"])?
+        .expect_success()?;
+    place.docker(&run)?.expect_failure(unknown)?;
     Ok(())
 }
 
@@ -201,6 +212,38 @@ pub(super) fn watched(place: &Place) -> Result<()> {
     Ok(())
 }
 
+/// An engine starts containers before it can be asked, and before anybody can watch it.
+pub(super) fn started_with_the_engine(place: &Place) -> Result<()> {
+    place.policy(&json!({ "version": 1 }))?;
+    let run = [
+        "run",
+        "-d",
+        "--name",
+        "always",
+        "--restart",
+        "always",
+        "--network",
+        "none",
+        "evil/tool",
+        "sleep",
+        "600",
+    ];
+    place.docker(&run)?.expect_success()?;
+    place.policy(&policy_with("watch", json!("stop")))?;
+    ensure!(place.running("always")? == "true", "what runs, runs on");
+    let before = place.audited("denied image runs")?;
+    place.lab.restart_engine()?;
+    let started = Instant::now();
+    while place.audited("denied image runs")? == before || place.running("always")? != "false" {
+        ensure!(
+            started.elapsed() < Duration::from_secs(10),
+            "nothing was done"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
 /// A ledger that is damaged or gone is made anew, from what the engine and the mirror can prove.
 pub(super) fn lost_ledger(place: &Place) -> Result<()> {
     place.docker(&["pull", "alpine:3"])?.expect_success()?;
@@ -218,6 +261,20 @@ pub(super) fn lost_ledger(place: &Place) -> Result<()> {
     } else {
         first.expect_success()?;
     }
+
+    // What the mirror serves from its store, it tells the new ledger of.
+    place.clear()?;
+    place
+        .docker(&["builder", "prune", "-af"])?
+        .expect_success()?;
+    let dockerfile = "FROM alpine:3\nRUN echo own > /own\n";
+    place
+        .lab
+        .build(Builder::BuildKit, "team/tool", dockerfile)?
+        .expect_success()?;
+    let shown = ledger(place, &["show", "team/tool", "--json"])?;
+    let base = shown.get("base").map(Value::to_string).unwrap_or_default();
+    ensure!(base.contains("library/alpine"), "{shown}");
     Ok(())
 }
 

@@ -16,7 +16,7 @@ pub(crate) use place::Place;
 pub(crate) type Scenario = fn(&Place) -> Result<()>;
 
 /// Every scenario, by name.
-pub(crate) const SCENARIOS: [(&str, Scenario); 15] = [
+pub(crate) const SCENARIOS: [(&str, Scenario); 16] = [
     (
         "an_official_image_is_pulled_through_the_mirror_and_runs",
         pulls::official_image,
@@ -57,6 +57,10 @@ pub(crate) const SCENARIOS: [(&str, Scenario); 15] = [
     (
         "a_container_that_no_request_was_allowed_for_is_found",
         identity::watched,
+    ),
+    (
+        "a_denied_container_that_the_engine_restarts_with_itself_is_found",
+        identity::started_with_the_engine,
     ),
     ("a_lost_ledger_is_made_anew", identity::lost_ledger),
     ("requests_that_lie_are_refused", requests::lying_requests),

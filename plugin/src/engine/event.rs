@@ -15,6 +15,8 @@ pub(crate) struct Events {
     body: Incoming,
     /// What has arrived and is no whole line yet.
     rest: Vec<u8>,
+    /// How much of that was looked through for an end.
+    looked: usize,
 }
 
 /// An event.
@@ -66,6 +68,7 @@ impl Events {
         Self {
             body,
             rest: Vec::new(),
+            looked: 0,
         }
     }
 
@@ -75,8 +78,10 @@ impl Events {
     /// When the connection breaks off, or an event cannot be read.
     pub(crate) async fn next(&mut self) -> Result<Option<Event>, EngineError> {
         loop {
-            if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.rest.drain(..=end).collect();
+            let mut unseen = self.rest.iter().skip(self.looked);
+            if let Some(end) = unseen.position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.rest.drain(..=self.looked + end).collect();
+                self.looked = 0;
                 if line.trim_ascii().is_empty() {
                     continue;
                 }
@@ -84,6 +89,7 @@ impl Events {
                     .map(Some)
                     .map_err(|_| EngineError::Unreadable);
             }
+            self.looked = self.rest.len();
             if self.rest.len() > LINE_SIZE_MAX_BYTES {
                 return Err(EngineError::Unreadable);
             }
@@ -140,11 +146,9 @@ impl Event {
     }
 }
 
-/// What is asked for. Events of containers that do not matter are asked for as well: the last one that was seen is how it is told
-/// later that none was missed, and the engine remembers only the last 256 of all kinds.
-pub(super) const FILTERS: &str = r#"{"type":["image","container"]}"#;
-/// Labels are in an event, and may be long.
-const LINE_SIZE_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Labels are in an event, and may be long: those of an image, and those of its container. A line that is longer ends the watch, so
+/// it is as much as the engine takes in.
+const LINE_SIZE_MAX_BYTES: usize = 32 * 1024 * 1024;
 /// Past events come at once.
 const COLLECT_DEADLINE: Duration = Duration::from_secs(2);
 

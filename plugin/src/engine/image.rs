@@ -1,5 +1,6 @@
 //! Images as the engine describes them.
 
+use jiff::Timestamp;
 use ramgate_policy::{Digest, Repository};
 use serde::Deserialize;
 
@@ -13,6 +14,8 @@ pub(crate) struct Image {
     repo_tags: Option<Vec<String>>,
     #[serde(default, rename = "RootFS")]
     root: Root,
+    #[serde(default)]
+    metadata: Metadata,
 }
 
 /// An entry of `GET /images/json`.
@@ -27,6 +30,12 @@ pub(crate) struct ListedImage {
 #[serde(rename_all = "PascalCase", default)]
 struct Root {
     layers: Option<Vec<Digest>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Metadata {
+    last_tag_time: Option<String>,
 }
 
 // === impl ListedImage ===
@@ -52,6 +61,14 @@ impl Image {
     pub(crate) fn repositories(&self) -> impl Iterator<Item = Repository> {
         let names = self.repo_digests.iter().flatten();
         names.filter_map(|name| name.parse().ok())
+    }
+
+    /// Whether it was given no name after `time`, in nanoseconds since 1970. For the containerd store, where a pull gives one as
+    /// well.
+    pub(crate) fn was_named_by(&self, time: u64) -> bool {
+        let named = self.metadata.last_tag_time.as_deref();
+        let named = named.and_then(|named| named.parse::<Timestamp>().ok());
+        named.is_some_and(|named| named.as_nanosecond() <= i128::from(time))
     }
 
     /// The names that it goes by, which may be none.
@@ -81,6 +98,12 @@ mod tests {
         let repositories: Vec<String> = image.repositories().map(String::from).collect();
         assert_eq!(repositories, ["ghcr.io/acme/app"]);
         assert_eq!(image.layers().len(), 1);
+        assert!(!image.was_named_by(u64::MAX));
+        let named: Image = serde_json::from_str(&format!(
+            r#"{{"Id":"{digest}","Metadata":{{"LastTagTime":"1970-01-01T01:00:01.5+01:00"}}}}"#
+        ))
+        .unwrap();
+        assert!(named.was_named_by(1_500_000_000) && !named.was_named_by(1_499_999_999));
         let bare: Image =
             serde_json::from_str(&format!(r#"{{"Id":"{digest}","RepoDigests":null}}"#)).unwrap();
         assert!(bare.layers().is_empty());
