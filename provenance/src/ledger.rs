@@ -6,6 +6,7 @@
 //! the mirror has seen can be a million digests, and stays on disk.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -368,19 +369,17 @@ impl LedgerError {
         let Self::Store(error) = self else {
             return false;
         };
-        match error.as_ref() {
-            redb::Error::Io(error) => matches!(
-                error.kind(),
-                std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof
-            ),
-            error => matches!(
-                error,
-                redb::Error::Corrupted(_)
-                    | redb::Error::RepairAborted
-                    | redb::Error::TableTypeMismatch { .. }
-                    | redb::Error::UpgradeRequired(_)
-            ),
+        if let redb::Error::Io(error) = error.as_ref() {
+            let kind = error.kind();
+            return kind == ErrorKind::InvalidData || kind == ErrorKind::UnexpectedEof;
         }
+        matches!(
+            error.as_ref(),
+            redb::Error::Corrupted(_)
+                | redb::Error::RepairAborted
+                | redb::Error::TableTypeMismatch { .. }
+                | redb::Error::UpgradeRequired(_)
+        )
     }
 }
 

@@ -309,9 +309,10 @@ fn a_commit_is_judged_by_its_container() {
 fn a_service_is_judged_by_what_its_tasks_will_run() {
     let create =
         |task: &str| Sent::json("/services/create", &format!(r#"{{"TaskTemplate":{task}}}"#));
-    create(r#"{"ContainerSpec":{"Image":"alpine:3"}}"#).asks(&["run docker.io/library/alpine"]);
+    create(r#"{"ContainerSpec":{"Image":"alpine:3"}}"#)
+        .asks(&["run docker.io/library/alpine", "image alpine:3"]);
     create(r#"{"ContainerSpec":{"Image":"web","Mounts":[{"Type":"image","Source":"b"}]}}"#)
-        .asks(&["run docker.io/library/web", "image b"]);
+        .asks(&["run docker.io/library/web", "image web", "image b"]);
     create(r#"{"Runtime":"plugin","PluginSpec":{"remote":"evil/plugin"}}"#)
         .asks(&["pull docker.io/evil/plugin"]);
     create(r#"{"NetworkAttachmentSpec":{"ContainerID":"x"}}"#).asks(&[]);
@@ -322,9 +323,13 @@ fn a_service_is_judged_by_what_its_tasks_will_run() {
     create(r#"{"ContainerSpec":{"image":"web"}}"#).refused(&Unreadable::KeySpelling("Image"));
     create(r#"{"PluginSpec":{"Remote":"a"}}"#).refused(&Unreadable::KeySpelling("remote"));
     let body = r#"{"TaskTemplate":{"ContainerSpec":{"Image":"web"}}}"#;
-    Sent::json("/services/s/update?version=1", body).asks(&["run docker.io/library/web"]);
-    Sent::json("/services/s/update?version=1&rollback=previous", body)
-        .asks(&["run docker.io/library/web", "previous s"]);
+    Sent::json("/services/s/update?version=1", body)
+        .asks(&["run docker.io/library/web", "image web"]);
+    Sent::json("/services/s/update?version=1&rollback=previous", body).asks(&[
+        "run docker.io/library/web",
+        "image web",
+        "previous s",
+    ]);
     Sent::post("/services/create?#%zz").refused(&Unreadable::Fragment);
     Sent::post("/swarm/init").asks(&["gates"]);
     Sent::post("/swarm/join").asks(&["gates"]);
