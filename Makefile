@@ -5,17 +5,29 @@ DENY  := $(TOOLS)/bin/cargo-deny
 FUZZ  := $(TOOLS)/bin/cargo-fuzz
 NGINX := $(TOOLS)/nginx/usr/sbin/nginx
 ROOT  := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=HOME,PATH,RAMGATE_CACHE,XDG_CACHE_HOME,CARGO_TARGET_DIR)
+# As `make plugin PROFILE=dev PLUGIN=/some/folder`.
+PROFILE := release
+PLUGIN  := $(or $(CARGO_TARGET_DIR),target)/plugin
 export RAMGATE_CACHE := $(CACHE)
 
-.PHONY: build demo test test-unit test-engines test-bypass check fmt lint doc deny golden fuzz bench provision clean
+.PHONY: build plugin demo test test-unit test-engines test-bypass check fmt lint doc deny golden fuzz bench provision clean
 
 build:        ; cargo build --release --locked
+# A Docker managed plugin, as `docker plugin create` takes it. Beside the program, static, there is nothing in it but where it finds
+# names. On a host it would not do: a static program that meets another glibc's module in the host's nsswitch.conf dies of it.
+plugin:
+	install -D -m 0644 -t $(PLUGIN) config.json
+	install -d $(PLUGIN)/rootfs/etc $(PLUGIN)/rootfs/usr/local/bin
+	echo 'hosts: files dns' >$(PLUGIN)/rootfs/etc/nsswitch.conf
+	cargo rustc --locked --profile $(PROFILE) --bin ramgate -- -C target-feature=+crt-static -C strip=symbols \
+		--emit=link=$(abspath $(PLUGIN))/rootfs/usr/local/bin/ramgate
 demo: build provision
 	$(ROOT) cargo run --release --locked --quiet -p ramgate-lab --bin demo -- --ramgate $${CARGO_TARGET_DIR:-target}/release/ramgate
 test: test-unit test-engines test-bypass
 test-unit:    ; cargo test --locked
 test-engines: provision
-	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines --test lab --test engines --test differential --test service
+	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines \
+		--test lab --test engines --test differential --test managed --test service
 # Every attempt of the corpus on every engine, and its control.
 test-bypass: provision
 	$(ROOT) cargo test --locked --features engines --test bypass

@@ -59,7 +59,8 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
     let ledger = Arc::new(open_ledger(&ledger_path(&settings))?);
     let listeners = Listeners::bind(&settings).await?;
     let shutdown = CancellationToken::new();
-    let mut gates = start(listeners, &settings, &policy, ledger, &shutdown)?;
+    let watching = CancellationToken::new();
+    let mut gates = start(listeners, &settings, &policy, ledger, &shutdown, &watching)?;
     announce(&settings, &policy);
     let follower = tokio::spawn(policy.follow(hangup, shutdown.clone()));
     // Outside systemd there is nobody to notify.
@@ -75,6 +76,8 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
         Some(gate) = gates.join_next() => Err(ended_early(gate)),
     };
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    watching.cancel();
+    tokio::time::sleep(LAST_WORD).await;
     shutdown.cancel();
     let drained =
         tokio::time::timeout(GRACE, async { while gates.join_next().await.is_some() {} }).await;
@@ -85,13 +88,14 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
     ended
 }
 
-/// Starts the gates behind their listeners, the watch, and what administrators ask.
+/// Starts the gates behind their listeners, until `shutdown`; the watch, until `watching` ends; and what administrators ask.
 fn start(
     listeners: Listeners,
     settings: &Settings,
     policy: &LivePolicy,
     ledger: Arc<Ledger>,
     shutdown: &CancellationToken,
+    watching: &CancellationToken,
 ) -> anyhow::Result<JoinSet<std::io::Result<()>>> {
     let mut gates = JoinSet::new();
     let canaries = Canaries::default();
@@ -104,7 +108,7 @@ fn start(
         let plugin = ramgate_plugin::serve(listener, authorizer, shutdown.clone());
         gates.spawn(plugin);
         let watch = Watch::new(registrar, identity, policy.current());
-        tokio::spawn(watch.run(shutdown.clone()));
+        tokio::spawn(watch.run(watching.clone()));
     }
     if let Some((listener, part)) = listeners.mirror.zip(settings.mirror.as_ref()) {
         let config = mirror_config(part, canaries.clone())?;
@@ -251,5 +255,8 @@ fn ended_early(gate: Result<std::io::Result<()>, tokio::task::JoinError>) -> any
 
 /// Where dockerd since 28.0 reads where to fetch from instead (moby `daemon/hosts.go`).
 const HOSTS_DIRECTORY: &str = "/etc/docker/certs.d";
+/// How long the engine gate stays after the watch: the engine asks it once more when the watch's request ends, and an engine that
+/// is being stopped waits 5 s for an answer.
+const LAST_WORD: Duration = Duration::from_millis(100);
 /// How long open connections may go on; systemd's own patience is 90 s.
 const GRACE: Duration = Duration::from_secs(5);

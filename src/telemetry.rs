@@ -1,7 +1,7 @@
 //! Logs on stderr, and the audit log: one JSON object for every decision.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -18,6 +18,7 @@ use crate::audit_log::{AuditLog, AuditWriter};
 pub(crate) fn start(level: LevelFilter, audit: Option<&Path>) -> io::Result<Option<AuditWriter>> {
     let stderr = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .with_target(false)
         .with_filter(level);
     let registry = tracing_subscriber::registry().with(stderr);

@@ -1,9 +1,12 @@
 //! On a server: the steps of the README, as they are written there, on a booted Debian with its own Docker, and what the units promise.
 
+mod steps;
+
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use ramgate_lab::{EngineKind, Lab, LabOptions, Output, Server};
+use steps::Step;
 
 #[test]
 fn the_steps_of_the_readme_hold_on_debian_12() -> Result<()> {
@@ -18,12 +21,16 @@ fn the_steps_of_the_readme_hold_on_debian_13() -> Result<()> {
 fn the_steps_of_the_readme_hold(kind: EngineKind) -> Result<()> {
     let lab = Lab::start(kind, &LabOptions::default())?;
     lay_out(&lab)?;
-    let (install, undo) = Step::of_readme()?;
+    let (install, undo) = Step::of_section(README, "On your server")?;
+    ensure!(
+        install.len() == 5 && undo.len() == 1,
+        "{install:?} {undo:?}"
+    );
 
     let server = lab.boot()?;
     let result = install
         .iter()
-        .try_for_each(|step| step.follow(&lab, &server))
+        .try_for_each(|step| follow(step, &lab, &server))
         .and_then(|()| images_are_judged(&lab, &server))
         .and_then(|()| the_units_are_sound(&server))
         .and_then(|()| a_restart_costs_no_call(&server))
@@ -39,7 +46,7 @@ fn the_steps_of_the_readme_hold(kind: EngineKind) -> Result<()> {
         ensure!(mode.stdout == "700\n", "{mode}");
         lab.write_file(DAEMON_JSON, "{}")?;
         undo.iter()
-            .try_for_each(|step| step.follow(&lab, &server))?;
+            .try_for_each(|step| follow(step, &lab, &server))?;
         docker_is_as_it_was(&lab, &server)
     });
     result.with_context(|| journals(&server))
@@ -233,62 +240,22 @@ fn journals(server: &Server<'_>) -> String {
         .concat()
 }
 
-/// A block of the README's instructions.
-#[derive(Debug)]
-enum Step {
-    /// What to type.
-    Commands(String),
-    /// What to have in `daemon.json`.
-    DaemonJson(String),
-}
-
-impl Step {
-    /// How to install, and how to undo it.
-    fn of_readme() -> Result<(Vec<Self>, Vec<Self>)> {
-        let (_, section) = README
-            .split_once("\n## On your server\n")
-            .context("the README has no such section")?;
-        let (section, _) = section.split_once("\n## ").context("it does not end")?;
-        let (install, undo) = section
-            .split_once("\nTo undo it")
-            .context("it does not say how to undo it")?;
-        let (install, undo) = (Self::of(install)?, Self::of(undo)?);
-        ensure!(
-            install.len() == 5 && undo.len() == 1,
-            "{install:?} {undo:?}"
-        );
-        Ok((install, undo))
-    }
-
-    fn of(text: &str) -> Result<Vec<Self>> {
-        let blocks = text.split("```").skip(1).step_by(2);
-        blocks
-            .map(|block| match block.split_once('\n') {
-                Some(("console", commands)) => Ok(Self::Commands(commands.to_owned())),
-                Some(("json", json)) => Ok(Self::DaemonJson(json.to_owned())),
-                _ => anyhow::bail!("neither `console` nor `json`: {block}"),
-            })
-            .collect()
-    }
-
-    fn follow(&self, lab: &Lab, server: &Server<'_>) -> Result<()> {
-        match self {
-            Self::DaemonJson(json) => lab.write_file(DAEMON_JSON, json),
-            // What it builds is there already.
-            Self::Commands(commands) => commands
-                .lines()
-                .map(str::trim)
-                .filter(|line| !line.is_empty() && *line != "make build")
-                .try_for_each(|line| {
-                    let output = shell(server, &format!("cd {CHECKOUT} && {line}"))?;
-                    if line.contains("# denied") {
-                        ensure!(output.status.code() == Some(2), "{output}");
-                    } else {
-                        output.expect_success()?;
-                    }
-                    Ok(())
-                }),
-        }
+fn follow(step: &Step, lab: &Lab, server: &Server<'_>) -> Result<()> {
+    match step {
+        Step::DaemonJson(json) => lab.write_file(DAEMON_JSON, json),
+        // What it builds is there already.
+        Step::Commands(lines) => lines
+            .iter()
+            .filter(|line| *line != "make build")
+            .try_for_each(|line| {
+                let output = shell(server, &format!("cd {CHECKOUT} && {line}"))?;
+                if line.contains("# denied") {
+                    ensure!(output.status.code() == Some(2), "{output}");
+                } else {
+                    output.expect_success()?;
+                }
+                Ok(())
+            }),
     }
 }
 

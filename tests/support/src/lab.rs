@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,6 +18,7 @@ use crate::command::{Command, ENVIRONMENT, Entrance, Output, Process, wait_until
 use crate::directory::{self, Directory, present};
 use crate::engine::EngineKind;
 use crate::image::Image;
+use crate::name_server::{self, Names};
 use crate::network::{Network, address};
 use crate::registry::Registry;
 use crate::token::Realm;
@@ -265,6 +266,31 @@ impl Lab {
         report
     }
 
+    /// From now on the names of what stands for Docker Hub are found by DNS alone, those of the others in `/etc/hosts` alone.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be written, or when called twice.
+    pub fn serve_docker_hubs_names_by_dns(&self) -> Result<()> {
+        let IpAddr::V4(hub) = address(DOCKER_HUB.last) else {
+            bail!("the lab's network has no IPv4")
+        };
+        let names: Names = DOCKER_HUB
+            .names
+            .iter()
+            .map(|name| ((*name).to_owned(), hub))
+            .collect();
+        let upstream = Network::open(&self.path("/run/netns/upstream"))?;
+        let socket = upstream.receive(SocketAddr::new(hub.into(), DNS_PORT))?;
+        socket.set_nonblocking(true)?;
+        let runtime = self.runtime.as_ref().context("the lab is ending")?;
+        let _inside = runtime.enter(); // tokio's sockets want one
+        let socket = tokio::net::UdpSocket::from_std(socket)?;
+        runtime.spawn(name_server::serve(socket, names));
+        self.write_file("/etc/hosts", hosts(&[GHCR, DENIED_HOST, FILES_HOST]))?;
+        self.write_file("/etc/resolv.conf", format!("nameserver {hub}\n"))
+    }
+
     /// Connects to an address as seen from next to the engine.
     ///
     /// # Errors
@@ -382,17 +408,22 @@ fn lay_out(kind: EngineKind, directory: &Directory, authority: &Authority) -> Re
     put(bundle, &format!("{public}{}", authority.pem()))?;
     put(Lab::CA_FILE.trim_start_matches('/'), authority.pem())?;
 
-    let mut hosts = "127.0.0.1 localhost lab\n".to_owned();
-    for site in SITES {
-        let _ = writeln!(hosts, "{} {}", address(site.last), site.names.join(" "));
-    }
-    put("etc/hosts", &hosts)?;
+    put("etc/hosts", &hosts(&SITES))?;
     put(
         "etc/nsswitch.conf",
         "passwd: files\ngroup: files\nhosts: files\n",
     )?;
     put("etc/resolv.conf", "")?;
     Ok(())
+}
+
+/// `/etc/hosts` with these sites in it.
+fn hosts(sites: &[Site]) -> String {
+    let mut hosts = "127.0.0.1 localhost lab\n".to_owned();
+    for site in sites {
+        let _ = writeln!(hosts, "{} {}", address(site.last), site.names.join(" "));
+    }
+    hosts
 }
 
 /// The engine's address, then those of the stand-ins.
@@ -467,3 +498,4 @@ const FILES_HOST: Site = Site {
     names: &["files.example"],
     realm: None,
 };
+const DNS_PORT: u16 = 53;

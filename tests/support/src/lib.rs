@@ -37,6 +37,7 @@ mod directory;
 mod engine;
 mod image;
 mod lab;
+mod name_server;
 mod network;
 mod ramgate;
 mod recorder;

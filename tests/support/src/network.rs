@@ -1,7 +1,7 @@
 //! The lab's two networks: who has which address, and how a thread of the test gets a socket inside one.
 
 use std::fs::File;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::time::Duration;
@@ -31,6 +31,11 @@ impl Network {
     pub(crate) fn listen(&self, address: SocketAddr) -> Result<TcpListener> {
         self.with(|| TcpListener::bind(address))
             .with_context(|| format!("listening on {address}"))
+    }
+
+    pub(crate) fn receive(&self, address: SocketAddr) -> Result<UdpSocket> {
+        self.with(|| UdpSocket::bind(address))
+            .with_context(|| format!("receiving at {address}"))
     }
 
     pub(crate) fn connect(&self, address: SocketAddr, timeout: Duration) -> Result<TcpStream> {
