@@ -27,7 +27,7 @@ test: test-unit test-engines test-bypass
 test-unit:    ; cargo test --locked
 test-engines: provision
 	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines \
-		--test lab --test engines --test differential --test managed --test service
+		--test lab --test engines --test differential --test clients --test crash --test managed --test service
 # Every attempt of the corpus on every engine, and its control.
 test-bypass: provision
 	$(ROOT) cargo test --locked --features engines --test bypass

@@ -129,7 +129,8 @@ impl Registrar {
             return self.reconcile().await;
         }
         let watched = self.seen_until().is_some();
-        let complete = self.take_in_past(by).await?;
+        let (events, complete) = self.past().await?;
+        self.take_in_all(&events, by).await?;
         // The watch will get there, or finds that the engine went away. Until then, nothing is concluded.
         if watched && !complete {
             return Err(RegistrarError::Behind);
@@ -317,29 +318,42 @@ impl Registrar {
         Ok(())
     }
 
-    /// What happened since the last event that was seen. Whether it is certain that this is all: the engine still remembers
+    /// What happened since the last event that was seen, and whether it is certain that this is all: the engine still remembers
     /// that one, and so everything after it.
-    async fn take_in_past(&self, by: Option<&str>) -> Result<bool, RegistrarError> {
+    async fn past(&self) -> Result<(Vec<Event>, bool), RegistrarError> {
         let Some(since) = self.seen_until() else {
-            return Ok(false);
+            return Ok((Vec::new(), false));
         };
         let events = self
             .engine()
             .events(Some(since), Some(wall_clock()))
             .await?;
-        let events = events.collect().await?;
+        let mut events = events.collect().await?;
         let remembered = events.iter().any(|event| event.time == since);
-        for event in events.iter().filter(|event| event.time > since) {
+        events.retain(|event| event.time > since);
+        Ok((events, remembered))
+    }
+
+    async fn take_in_all(&self, events: &[Event], by: Option<&str>) -> Result<(), RegistrarError> {
+        for event in events {
             self.take_in(event, by).await?;
         }
-        Ok(remembered)
+        Ok(())
     }
 
     /// Looks at everything: what happened since the last time, as far as the engine remembers, and then at all images.
     async fn reconcile(&self) -> Result<(), RegistrarError> {
-        let complete = self.take_in_past(None).await?;
+        let (events, complete) = self.past().await?;
+        // Before they are taken in: what a build brought is among them, and would be noted as unknown.
         *lock(&self.inner.unbroken) = complete;
-        self.conclude_all().await?;
+        let taken = async {
+            self.take_in_all(&events, None).await?;
+            self.conclude_all().await
+        };
+        if let Err(error) = taken.await {
+            self.note_gap();
+            return Err(error);
+        }
         *lock(&self.inner.unbroken) = true;
         tracing::info!(
             images = self.ledger().records().len(),

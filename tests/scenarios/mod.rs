@@ -7,13 +7,9 @@ mod operation;
 mod place;
 mod pulls;
 mod requests;
+pub(crate) mod trials;
 
-use anyhow::Result;
-
-pub(crate) use place::Place;
-
-/// A scenario: what is done, and what must come of it.
-pub(crate) type Scenario = fn(&Place) -> Result<()>;
+use trials::Scenario;
 
 /// Every scenario, by name.
 pub(crate) const SCENARIOS: [(&str, Scenario); 16] = [

@@ -10,24 +10,24 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
-/// The directory of one running lab, and the lock on the root it stands on. Dropping it removes it.
+/// The directory of one running lab, and the locks on the roots it stands on and borrows from. Dropping it removes it.
 #[derive(Debug)]
 pub(crate) struct Directory {
     name: String,
     path: PathBuf,
     lock_path: PathBuf,
     _lock: File,
-    _root_lock: File,
+    _root_locks: Vec<File>,
 }
 
 // === impl Directory ===
 
 impl Directory {
-    /// Makes a directory for a lab on the root of `suite`, after removing those of dead labs.
-    pub(crate) fn new(suite: &str) -> Result<Self> {
+    /// Makes a directory for a lab, after removing those of dead labs.
+    pub(crate) fn new() -> Result<Self> {
         let labs = cache()?.join("labs");
         fs::create_dir_all(&labs).with_context(|| format!("making `{}`", labs.display()))?;
-        let root_lock = lock_root(suite)?;
+        let root_locks = SUITES.into_iter().map(lock_root).collect::<Result<_>>()?;
 
         // One lab at a time between making a lock file and locking it.
         let turn = File::create(labs.join(".turn"))?;
@@ -49,7 +49,7 @@ impl Directory {
             path,
             lock_path,
             _lock: lock,
-            _root_lock: root_lock,
+            _root_locks: root_locks,
         })
     }
 
@@ -226,4 +226,6 @@ fn subdirectories(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// What `provision` makes a root of.
+pub(crate) const SUITES: [&str; 3] = ["bookworm", "trixie", "forky"];
 static NEXT: AtomicU32 = AtomicU32::new(0);

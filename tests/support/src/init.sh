@@ -2,6 +2,8 @@
 #
 #   bash -c "$(cat init.sh)" init LAB ROOT ADDRESSES [SOURCE:TARGET]…
 #
+# What lies in /guest is the root of another engine, whose programs run there as guests of this one.
+#
 # Runs in fresh mount, pid, network, ipc and uts namespaces. Prints its pid as the host counts it once all is in place.
 # Its standard input is the lab's life line: at end of file it leaves, and the kernel takes everything in the lab with it.
 set -euo pipefail
@@ -19,8 +21,12 @@ for path in var/lib/docker var/lib/containerd; do
     mount --bind "$lab/data/${path##*/}" "$new/$path"
 done
 for bind in "$@"; do
-    mkdir -p "$(dirname "$new${bind#*:}")"
-    touch "$new${bind#*:}"
+    if [[ -d ${bind%%:*} ]]; then
+        mkdir -p "$new${bind#*:}"
+    else
+        mkdir -p "$(dirname "$new${bind#*:}")"
+        touch "$new${bind#*:}"
+    fi
     mount --bind -o ro "${bind%%:*}" "$new${bind#*:}"
 done
 
@@ -39,6 +45,11 @@ mount -t devpts -o newinstance,ptmxmode=666,mode=620 devpts "$new/dev/pts"
 mount -t tmpfs -o mode=1777 shm "$new/dev/shm"
 ln -s pts/ptmx "$new/dev/ptmx"
 ln -s /proc/self/fd "$new/dev/fd"
+for guest in "$new"/guest/*; do
+    for path in dev proc root run tmp; do
+        mount --rbind "$new/$path" "$guest/$path"
+    done
+done
 
 # A plain chroot is not enough: runc and the builders need `/` to be a mount point.
 cd "$new"

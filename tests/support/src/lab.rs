@@ -92,7 +92,7 @@ impl Lab {
     ///
     /// When not root, when `provision` has not been run, or when the kernel refuses.
     pub fn start(kind: EngineKind, options: &LabOptions) -> Result<Self> {
-        let directory = Directory::new(kind.suite())?;
+        let directory = Directory::new()?;
         let authority = Authority::new()?;
         lay_out(kind, &directory, &authority)?;
         let (life, entrance) = Life::start(kind, &directory)?;
@@ -181,6 +181,12 @@ impl Lab {
     /// A command to be run inside, next to the engine.
     pub fn command(&self, program: &str) -> Command {
         self.entrance.command(program)
+    }
+
+    /// A command to be run next to the engine from the root of another, as with another version of the docker CLI. That root
+    /// is read-only; the home, `/run` and `/tmp` are the lab's.
+    pub fn guest(&self, kind: EngineKind, program: &str) -> Command {
+        self.command("chroot").args([&guest(kind.suite()), program])
     }
 
     /// Runs a program inside, next to the engine.
@@ -435,7 +441,7 @@ fn addresses() -> String {
     addresses
 }
 
-/// What a root lacks and another has, as `SOURCE:TARGET`.
+/// What a root lacks and another has, and every root as a guest, as `SOURCE:TARGET`.
 fn borrowed(kind: EngineKind) -> Result<Vec<String>> {
     let mut binds = Vec::new();
     let mut borrow = |suite: &str, path: &str| -> Result<()> {
@@ -449,7 +455,16 @@ fn borrowed(kind: EngineKind) -> Result<Vec<String>> {
     if kind == EngineKind::Docker20_10 {
         borrow("trixie", "usr/libexec/docker/cli-plugins/docker-buildx")?;
     }
+    for suite in directory::SUITES {
+        let source = directory::root(suite)?;
+        binds.push(format!("{}:{}", source.display(), guest(suite)));
+    }
     Ok(binds)
+}
+
+/// Where the root of `suite` lies in every lab.
+fn guest(suite: &str) -> String {
+    format!("/guest/{suite}")
 }
 
 fn write(path: &Path, content: &[u8]) -> std::io::Result<()> {

@@ -122,6 +122,18 @@ impl Lab {
             .stop(Duration::from_secs(10))
     }
 
+    /// Ends ramgate in the middle of whatever it does, as a crash would.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run.
+    pub fn kill_ramgate(&self) -> Result<ExitStatus> {
+        let ramgate = lock(&self.ramgate).take();
+        let ramgate = ramgate.context("ramgate does not run")?;
+        ramgate.signal("KILL")?;
+        ramgate.wait(Duration::from_secs(5))
+    }
+
     /// Sends ramgate a signal, as in `HUP` to make it read its policy again, or `KILL`.
     ///
     /// # Errors
