@@ -1,6 +1,6 @@
 //! Authorizes requests: reads them, asks the engine where it must, and the policy always.
 //!
-//! INVARIANT(fail-closed): there is one way to an allowance, the end of [`Authorizer::judge`]; whatever cannot be read, asked
+//! INVARIANT(fail-closed): there is one way to an allowance, the end of [`Case::judge`]; whatever cannot be read, asked
 //! or answered in time ends in a refusal.
 
 use std::sync::Arc;
