@@ -1,7 +1,7 @@
 //! Every answer of the mirror: the one place that knows how a decision looks in the registry protocol.
 
 use axum::body::Body;
-use axum::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, LINK, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 use ramgate_policy::{Denial, Digest};
@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::manifest::{InvalidManifest, Manifest};
 use crate::path::InvalidPath;
+use crate::tags::Tags;
 use crate::upstream::UpstreamError;
 
 /// Why something that is allowed is not served.
@@ -24,8 +25,8 @@ pub(crate) enum Unserved {
     /// It is a manifest that is not served.
     #[error(transparent)]
     Manifest(#[from] InvalidManifest),
-    /// The manifest is too large.
-    #[error("the manifest is larger than 4 MiB")]
+    /// The manifest, or the list of tags, is too large.
+    #[error("what the upstream sent is larger than 4 MiB")]
     TooLarge,
     /// The store cannot be read or written.
     #[error("the mirror's store failed")]
@@ -40,6 +41,7 @@ pub(crate) enum Unserved {
 pub(crate) enum Kind {
     Manifest,
     Blob,
+    Tags,
 }
 
 /// `/v2/`: yes, a registry.
@@ -64,6 +66,25 @@ pub(crate) fn manifest(manifest: &Manifest, digest: &Digest, head: bool) -> Resp
 /// A blob; for HEAD, its headers.
 pub(crate) fn blob(body: Body, size: u64, digest: &Digest) -> Response<Body> {
     content(body, OCTETS, size, digest)
+}
+
+/// A page of tags, and where the next one is.
+pub(crate) fn tags(tags: Tags, head: bool) -> Response<Body> {
+    let size = tags.body.len();
+    let body = if head {
+        Body::empty()
+    } else {
+        Body::from(tags.body)
+    };
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(CONTENT_LENGTH, size.into());
+    headers.insert(API_VERSION, REGISTRY_2);
+    if let Some(link) = tags.next.and_then(|next| HeaderValue::try_from(next).ok()) {
+        headers.insert(LINK, link);
+    }
+    response
 }
 
 /// A refusal by the policy. The reason phrase says it too: HEAD has no body, and it is what the docker CLI shows.
@@ -102,7 +123,7 @@ pub(crate) fn unsupported() -> Response<Body> {
     error(
         StatusCode::NOT_FOUND,
         "UNSUPPORTED",
-        "this mirror serves manifests and blobs; tag lists and referrers are not served",
+        "this mirror serves manifests, blobs and lists of tags; referrers are not served",
     )
 }
 
@@ -124,6 +145,7 @@ pub(crate) fn unserved(problem: &Unserved, kind: Kind) -> Response<Body> {
     let unknown = match kind {
         Kind::Manifest => "MANIFEST_UNKNOWN",
         Kind::Blob => "BLOB_UNKNOWN",
+        Kind::Tags => "NAME_UNKNOWN",
     };
     let text = problem.to_string();
     match problem {

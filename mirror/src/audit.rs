@@ -77,7 +77,7 @@ fn pointers(target: &Target) -> (Option<&str>, Option<&str>) {
         Target::Manifest(_, Pointer::Digest(digest)) | Target::Blob(_, digest) => {
             (None, Some(digest.as_str()))
         }
-        Target::Base | Target::Other(_) => (None, None),
+        Target::Base | Target::Tags(_) | Target::Other(_) => (None, None),
     }
 }
 

@@ -28,7 +28,8 @@ pub fn path(text: &[u8]) {
             (repository, format!("manifests/{digest}"))
         }
         Target::Blob(repository, digest) => (repository, format!("blobs/{digest}")),
-        Target::Other(repository) => (repository, "tags/list".to_owned()),
+        Target::Tags(repository) => (repository, "tags/list".to_owned()),
+        Target::Other(repository) => (repository, "blobs/uploads/1".to_owned()),
     };
     let plain =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-/".contains(&byte);

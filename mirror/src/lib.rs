@@ -22,6 +22,7 @@ mod origins;
 mod path;
 mod server;
 mod store;
+mod tags;
 mod token;
 mod upstream;
 

@@ -11,7 +11,7 @@ use ramgate_provenance::Ledger;
 use thiserror::Error;
 
 use crate::answer::{self, Kind, Unserved};
-use crate::audit;
+use crate::audit::{self, Source};
 use crate::config::Config;
 use crate::manifests::Memory;
 use crate::origins::Origins;
@@ -100,6 +100,7 @@ impl Mirror {
             Target::Base => return answer::base(),
             Target::Manifest(repository, _)
             | Target::Blob(repository, _)
+            | Target::Tags(repository)
             | Target::Other(repository) => repository,
         };
         if self.config().canaries.saw(repository.registry().host()) {
@@ -125,6 +126,10 @@ impl Mirror {
                     (answer::manifest(&manifest, &digest, head), Some(source))
                 }
                 Err(problem) => (failed(&problem, Kind::Manifest), None),
+            },
+            Target::Tags(_) => match self.tags(&permit, &policy, request.uri()).await {
+                Ok(tags) => (answer::tags(tags, head), Some(Source::Miss)),
+                Err(problem) => (failed(&problem, Kind::Tags), None),
             },
             Target::Blob(_, digest) => match self.blob(&permit, &policy, digest, head).await {
                 Ok((body, size, source)) => (answer::blob(body, size, digest), Some(source)),

@@ -20,7 +20,9 @@ pub(crate) enum Target {
     Manifest(Repository, Pointer),
     /// A blob.
     Blob(Repository, Digest),
-    /// Something of a repository that this mirror does not serve: tag lists, referrers, uploads.
+    /// The list of a repository's tags.
+    Tags(Repository),
+    /// Something of a repository that this mirror does not serve: referrers, uploads.
     Other(Repository),
 }
 
@@ -91,9 +93,8 @@ pub(crate) fn parse(path: &str, query: Option<&str>) -> Result<Target, InvalidPa
             pointer_of(pointer).map(|pointer| Target::Manifest(repository, pointer))
         }
         ["blobs", digest] => Ok(Target::Blob(repository, digest.parse()?)),
-        ["blobs", "uploads", ..] | ["tags", "list"] | ["referrers", _] => {
-            Ok(Target::Other(repository))
-        }
+        ["tags", "list"] => Ok(Target::Tags(repository)),
+        ["blobs", "uploads", ..] | ["referrers", _] => Ok(Target::Other(repository)),
         _ => Err(InvalidPath::Unknown),
     }
 }
@@ -194,6 +195,7 @@ mod tests {
                 Ok(format!("{repository}@{digest}"))
             }
             Ok(Target::Blob(repository, digest)) => Ok(format!("blob {repository}@{digest}")),
+            Ok(Target::Tags(repository)) => Ok(format!("tags {repository}")),
             Ok(Target::Other(repository)) => Ok(format!("other {repository}")),
             Err(error) => Err(format!("{error:?}")),
         };
@@ -278,11 +280,11 @@ mod tests {
     }
 
     #[test]
-    fn what_the_mirror_does_not_serve_still_names_a_repository() {
-        check("/v2/acme/app/tags/list", Ok("other docker.io/acme/app"));
+    fn lists_and_what_the_mirror_does_not_serve_name_a_repository() {
+        check("/v2/acme/app/tags/list", Ok("tags docker.io/acme/app"));
         check(
             "/v2/acme/app/tags/list?ns=ghcr.io",
-            Ok("other ghcr.io/acme/app"),
+            Ok("tags ghcr.io/acme/app"),
         );
         check(
             &format!("/v2/acme/app/referrers/{DIGEST}"),

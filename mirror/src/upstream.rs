@@ -49,6 +49,8 @@ pub(crate) enum Resource<'a> {
     Manifest(&'a str),
     /// A blob.
     Blob(&'a Digest),
+    /// A page of its tags: the query that says which.
+    Tags(&'a str),
 }
 
 /// Why a fetch failed.
@@ -183,6 +185,7 @@ impl Endpoint {
         let path = match resource {
             Resource::Manifest(pointer) => format!("/v2/{}/manifests/{pointer}", repository.path()),
             Resource::Blob(digest) => format!("/v2/{}/blobs/{digest}", repository.path()),
+            Resource::Tags(page) => format!("/v2/{}/tags/list{page}", repository.path()),
         };
         let url = self.url.join(&path).map_err(|_| UpstreamError::NoAddress)?;
         let known = self.tokens.find(repository, Instant::now());

@@ -6,16 +6,18 @@
 //! INVARIANT(no-gap): the conclusion is drawn only from an unbroken view. At a gap, everything that is there and not
 //! explained is noted as unknown.
 
-use std::collections::BTreeSet;
+mod adoption;
+mod evidence;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ramgate_policy::{Digest, Repository};
+use ramgate_policy::Digest;
 use ramgate_provenance::{Base, Ledger, LedgerError, Record, Way};
 use thiserror::Error;
 
-use crate::engine::{Engine, EngineError, Event, Happening, Image};
+use crate::engine::{Engine, EngineError, Event, Image};
 use crate::gates::Gates;
 
 /// Keeps the ledger of one engine. Cloning it is cheap.
@@ -156,166 +158,6 @@ impl Registrar {
     /// When the last event was that was taken in, in nanoseconds since 1970.
     pub(crate) fn seen_until(&self) -> Option<u64> {
         Some(self.inner.seen_until.load(Ordering::Acquire)).filter(|time| *time > 0)
-    }
-
-    /// Takes in one event.
-    pub(crate) async fn take_in(
-        &self,
-        event: &Event,
-        by: Option<&str>,
-    ) -> Result<(), RegistrarError> {
-        let (way, id) = match event.happening() {
-            Happening::Pull(reference) => {
-                self.take_in_pull(reference, event, by).await?;
-                return self.advance(event.time);
-            }
-            Happening::Load(id) => (Way::Load, id),
-            Happening::Import(id) => (Way::Import, id),
-            Happening::Commit(id) => (Way::Commit, id),
-            Happening::Appear(id) => {
-                self.take_in_appearance(id).await?;
-                return self.advance(event.time);
-            }
-            Happening::Untag | Happening::Start(_) | Happening::Other => {
-                return self.pass(event.time);
-            }
-        };
-        let image = self.engine().image(id).await?;
-        if way == Way::Commit
-            && !image
-                .as_ref()
-                .is_some_and(|image| self.is_new(image, event.time))
-        {
-            return self.advance(event.time);
-        }
-        let id = image
-            .as_ref()
-            .map(|image| image.id.clone())
-            .or_else(|| id.parse().ok());
-        if let Some(id) = id {
-            let mut record = Record::new(way, seconds(event.time));
-            record.by = by.map(ToOwned::to_owned);
-            self.describe(&mut record, &id, image.as_ref()).await?;
-            self.ledger().learn(&id, record)?;
-        }
-        self.advance(event.time)
-    }
-
-    /// Whether an image can have been made at `time`: it is there, and nothing older is known of it than that it appeared.
-    ///
-    /// The ID in the event of a commit is no proof: a label of the container by the same name takes its place (moby
-    /// `daemon/events.go`, `copyAttributes`).
-    fn is_new(&self, image: &Image, time: u64) -> bool {
-        self.ledger().record(&image.id).is_none_or(|record| {
-            record.way == Way::Build && record.since + COMMIT_TAKES >= seconds(time)
-        })
-    }
-
-    /// Vouches for an image, on an administrator's word: by the repositories of its names, or as this host's own.
-    ///
-    /// # Errors
-    /// When there is no such image, or the engine or the ledger fails.
-    pub async fn adopt(
-        &self,
-        name: &str,
-        own: bool,
-    ) -> Result<(Digest, Arc<Record>), RegistrarError> {
-        let image = self.engine().image(name).await?;
-        let image = image.ok_or_else(|| RegistrarError::NoImage(name.to_owned()))?;
-        let mut record = Record::new(Way::Adopt, seconds(wall_clock()));
-        record.name = image.tags().next().map(ToOwned::to_owned);
-        record.layers = image.layers().to_vec();
-        if !own {
-            record.origins = self.named_origins(&image).await?;
-        }
-        let record = self.ledger().learn(&image.id, record)?;
-        Ok((image.id, record))
-    }
-
-    /// The ID of the image that the engine takes `name` for; `None` if it has none.
-    ///
-    /// # Errors
-    /// When the engine fails.
-    pub async fn image_id(&self, name: &str) -> Result<Option<Digest>, RegistrarError> {
-        Ok(self.engine().image(name).await?.map(|image| image.id))
-    }
-
-    /// Vouches for every image that the engine has and of which nothing is known. What was adopted.
-    ///
-    /// # Errors
-    /// When the engine or the ledger fails.
-    pub async fn adopt_all(&self) -> Result<Vec<(Digest, Arc<Record>)>, RegistrarError> {
-        self.catch_up(None).await?;
-        let mut adopted = Vec::new();
-        for listed in self.engine().images().await? {
-            let unknown = self
-                .known(&listed.id)?
-                .is_none_or(|record| record.way == Way::Unknown && record.origins.is_empty());
-            if unknown {
-                adopted.push(self.adopt(listed.id.as_str(), false).await?);
-            }
-        }
-        Ok(adopted)
-    }
-
-    /// The repositories that its names speak of. In the containerd store every name has a digest, and in the other only those
-    /// that were pulled or pushed.
-    async fn named_origins(&self, image: &Image) -> Result<BTreeSet<Repository>, RegistrarError> {
-        let mut origins: BTreeSet<Repository> = image.repositories().collect();
-        origins.extend(self.ledger().repositories(&image.id)?);
-        Ok(origins)
-    }
-
-    async fn take_in_pull(
-        &self,
-        reference: &str,
-        event: &Event,
-        by: Option<&str>,
-    ) -> Result<(), RegistrarError> {
-        let (Ok(repository), Some(image)) = (
-            reference.parse::<Repository>(),
-            self.engine().image(reference).await?,
-        ) else {
-            return Ok(());
-        };
-        if !self.is_from(&image, &repository, event.time).await? {
-            return Ok(());
-        }
-        let mut record = Record::new(Way::Pull, seconds(event.time));
-        record.by = by.map(ToOwned::to_owned);
-        record.name = Some(reference.to_owned());
-        record.origins.insert(repository);
-        record.layers = image.layers().to_vec();
-        self.ledger().learn(&image.id, record)?;
-        Ok(())
-    }
-
-    /// Whether an image is what was pulled from the repository at `time`, and not another that has taken over its name: the event
-    /// says no ID.
-    async fn is_from(
-        &self,
-        image: &Image,
-        repository: &Repository,
-        time: u64,
-    ) -> Result<bool, RegistrarError> {
-        if self.ledger().repositories(&image.id)?.contains(repository) {
-            return Ok(true);
-        }
-        if self.engine().info().await?.has_containerd_store() {
-            return Ok(image.was_named_by(time));
-        }
-        Ok(image.repositories().any(|known| known == *repository))
-    }
-
-    /// An image that is there now. If it came in another way than by a build, an event will say so, and count for more.
-    async fn take_in_appearance(&self, id: &str) -> Result<(), RegistrarError> {
-        let known = id.parse().ok().and_then(|id| self.ledger().record(&id));
-        if known.is_none()
-            && let Some(image) = self.engine().image(id).await?
-        {
-            self.conclude(&image).await?;
-        }
-        Ok(())
     }
 
     /// What happened since the last event that was seen, and whether it is certain that this is all: the engine still remembers
@@ -462,134 +304,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Between an image's appearance and the event of the commit that made it, in seconds: in fact some milliseconds.
-const COMMIT_TAKES: u64 = 5;
 /// Far less than 256 events of health checks take, which is what dockerd remembers (moby `daemon/events/events.go`).
 const WRITTEN_EVERY: u64 = 1_000_000_000;
 
 #[cfg(test)]
-mod tests {
-    use std::path::{Path, PathBuf};
-
-    use axum::Router;
-    use axum::http::{StatusCode, Uri};
-    use ramgate_provenance::Canaries;
-    use tokio::net::UnixListener;
-
-    use super::*;
-
-    const CONTAINERD: &str = r#"{"DriverStatus":[["driver-type","io.containerd.snapshotter.v1"]]}"#;
-    const SECOND: u64 = 1_000_000_000;
-
-    fn id(digit: char) -> Digest {
-        format!("sha256:{}", digit.to_string().repeat(64))
-            .parse()
-            .unwrap()
-    }
-
-    /// A registrar for an engine that says this of itself, and this of every image but `sha256:9…`.
-    fn registrar(directory: &Path, info: &'static str, image: String) -> Registrar {
-        let socket = directory.join("engine.sock");
-        let listener = UnixListener::bind(&socket).unwrap();
-        let answer = move |uri: Uri| async move {
-            match uri.path() {
-                "/info" => (StatusCode::OK, info.to_owned()),
-                path if path.contains(id('9').as_str()) => (StatusCode::NOT_FOUND, String::new()),
-                path if path.starts_with("/images/") => (StatusCode::OK, image),
-                // No event is remembered.
-                _ => (StatusCode::OK, String::new()),
-            }
-        };
-        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
-        let engine = Engine::new(&socket);
-        let canaries = Canaries::default();
-        let gates = Gates::new(engine.clone(), None, None, PathBuf::new(), canaries);
-        let ledger = Arc::new(Ledger::in_memory().unwrap());
-        Registrar::new(engine, gates, ledger).unwrap()
-    }
-
-    /// Of an image that goes by the name `alpine:3`, whatever it is.
-    fn image(repo_digests: &str, tagged: &str) -> String {
-        let id = id('a');
-        format!(
-            r#"{{"Id":"{id}","RepoTags":["alpine:3"],"RepoDigests":[{repo_digests}],"Metadata":{{"LastTagTime":"{tagged}"}}}}"#
-        )
-    }
-
-    fn commit_of(image: &Digest) -> Event {
-        serde_json::from_str(&format!(
-            r#"{{"Type":"container","Action":"commit","Actor":{{"ID":"c","Attributes":{{"imageID":"{image}"}}}},"timeNano":{}}}"#,
-            100 * SECOND
-        ))
-        .unwrap()
-    }
-
-    async fn check_pull(info: &'static str, image: String, expected: &[&str]) {
-        let directory = tempfile::tempdir().unwrap();
-        let registrar = registrar(directory.path(), info, image.clone());
-        let event =
-            r#"{"Type":"image","Action":"pull","Actor":{"ID":"alpine:3"},"timeNano":5000000000}"#;
-        let event = serde_json::from_str(event).unwrap();
-        registrar.take_in(&event, None).await.unwrap();
-        let record = registrar.ledger().record(&id('a'));
-        let origins = record.map(|record| record.origins.clone());
-        let origins = origins.iter().flatten().map(ToString::to_string);
-        assert_eq!(origins.collect::<Vec<_>>(), expected, "{image}");
-    }
-
-    #[tokio::test]
-    async fn a_pull_says_where_an_image_is_from_only_if_it_is_the_one_that_was_pulled() {
-        let alpine = ["docker.io/library/alpine"];
-        let own = format!("\"alpine@{}\"", id('a'));
-        // The name has moved to what was built, or to what was pulled as another.
-        check_pull("{}", image("", ""), &[]).await;
-        check_pull("{}", image(&own.replace("alpine", "evil/tool"), ""), &[]).await;
-        check_pull("{}", image(&own, ""), &alpine).await;
-        // Here every name has a digest; but none was given after the pull.
-        check_pull(CONTAINERD, image(&own, "1970-01-01T00:00:05.1Z"), &[]).await;
-        check_pull(CONTAINERD, image(&own, "1970-01-01T00:00:04.9Z"), &alpine).await;
-    }
-
-    #[tokio::test]
-    async fn a_commit_says_nothing_of_an_image_that_was_there_before() {
-        let directory = tempfile::tempdir().unwrap();
-        let registrar = registrar(directory.path(), "{}", image("", ""));
-        let ledger = registrar.ledger();
-        let way = || ledger.record(&id('a')).map(|record| record.way);
-        for (way_before, since) in [(Way::Unknown, 100), (Way::Load, 100), (Way::Build, 50)] {
-            ledger
-                .learn(&id('a'), Record::new(way_before, since))
-                .unwrap();
-            registrar.take_in(&commit_of(&id('a')), None).await.unwrap();
-            assert_eq!(way(), Some(way_before));
-            ledger.forget(&id('a')).unwrap();
-        }
-        // Nor of one that is not there yet.
-        registrar.take_in(&commit_of(&id('9')), None).await.unwrap();
-        assert!(ledger.record(&id('9')).is_none());
-    }
-
-    #[tokio::test]
-    async fn a_commit_is_told_from_a_build_that_was_concluded_before_its_event() {
-        let directory = tempfile::tempdir().unwrap();
-        let registrar = registrar(directory.path(), "{}", image("", ""));
-        let ledger = registrar.ledger();
-        ledger.learn(&id('a'), Record::new(Way::Build, 99)).unwrap();
-        registrar.take_in(&commit_of(&id('a')), None).await.unwrap();
-        assert_eq!(ledger.record(&id('a')).unwrap().way, Way::Commit);
-    }
-
-    #[tokio::test]
-    async fn nothing_is_concluded_from_events_that_the_engine_no_longer_remembers() {
-        let directory = tempfile::tempdir().unwrap();
-        let registrar = registrar(directory.path(), "{}", "[]".to_owned());
-        registrar.catch_up(None).await.unwrap();
-        // None was seen yet, so none can have been missed.
-        registrar.catch_up(None).await.unwrap();
-        registrar.advance(SECOND).unwrap();
-        let behind = registrar.catch_up(None).await;
-        assert!(matches!(behind, Err(RegistrarError::Behind)));
-        registrar.note_gap();
-        registrar.catch_up(None).await.unwrap();
-    }
-}
+mod tests;

@@ -110,6 +110,13 @@ pub(super) fn categories(place: &Place) -> Result<()> {
         "the denied image was asked for"
     );
     place.docker(&["pull", "acme/app:1"])?.expect_success()?;
+    // All of its tags; of which there are is the mirror asked as well.
+    place
+        .docker(&["pull", "--all-tags", "acme/app"])?
+        .expect_success()?;
+    place
+        .docker(&["pull", "--all-tags", "evil/tool"])?
+        .expect_failure(COMMUNITY)?;
     place
         .docker(&["pull", "grafana/grafana:1"])?
         .expect_success()?;
