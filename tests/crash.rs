@@ -202,6 +202,7 @@ fn build(place: &Place, tally: &Tally, turn: usize) -> Result<()> {
         command
             .args(["build", "--network", "none", "-t", &tag, "-"])
             .stdin(format!("{dockerfile}\nENV TURN={turn}\n"))
+            .timeout(PATIENCE)
             .run()
     };
     let buildkit = ["0", "1"].get(turn % 2).copied().unwrap_or_default();
@@ -257,8 +258,8 @@ fn holds(place: &Place) -> Result<()> {
 }
 
 fn docker(place: &Place, line: &str) -> Result<Output> {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    place.docker(&words)
+    let command = place.lab.command("docker").args(line.split_whitespace());
+    command.timeout(PATIENCE).run()
 }
 
 /// Another one each time, unless one is given to see a failure again.
@@ -286,5 +287,7 @@ impl Random {
 }
 
 const CRASHES: usize = 50;
+/// dockerd tries up to 15 s for each call that finds no plugin, and a `docker run` makes several, each asked about twice.
+const PATIENCE: Duration = Duration::from_secs(240);
 const ALLOWED: &str = "docker.io/library/alpine:3";
 const DENIED: &str = "docker.io/evil/tool:latest";
