@@ -343,6 +343,14 @@ impl Trace {
         })
     }
 
+    /// Whether a process sees the lab's root; it is taken to, if that cannot be told.
+    fn has_mounts_of(&self, process: &Path) -> bool {
+        let mounts = fs::read_to_string(process.join("mountinfo"));
+        mounts.map_or(true, |mounts| {
+            mounts.contains(&*self.directory.to_string_lossy())
+        })
+    }
+
     /// The processes of this machine that are in one of the lab's namespaces.
     fn namespaces(&self) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
@@ -352,7 +360,8 @@ impl Trace {
                 let Ok(id) = fs::read_link(process.join("ns").join(kind)) else {
                     continue; // no process, or gone by now
                 };
-                if self.ids.contains(&*id.to_string_lossy()) {
+                // The kernel gives the number of a namespace that is gone to a new one, as of a lab that starts meanwhile.
+                if self.ids.contains(&*id.to_string_lossy()) && self.has_mounts_of(&process) {
                     found.push(process.join(Path::new(kind)));
                 }
             }
