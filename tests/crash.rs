@@ -197,12 +197,16 @@ fn attack(place: &Place, tally: &Tally, who: &str, turn: usize) -> Result<()> {
 /// Builds, on what is allowed and on what is denied.
 fn build(place: &Place, tally: &Tally, turn: usize) -> Result<()> {
     let run = |buildkit: &str, tag: &str, dockerfile: &str| {
-        let command = place.lab.command("docker").env("DOCKER_BUILDKIT", buildkit);
+        let command = place
+            .lab
+            .command("timeout")
+            .env("DOCKER_BUILDKIT", buildkit);
         let tag = format!("{tag}:{turn}");
         command
+            .args([PATIENCE, "docker"])
             .args(["build", "--network", "none", "-t", &tag, "-"])
             .stdin(format!("{dockerfile}\nENV TURN={turn}\n"))
-            .timeout(PATIENCE)
+            .timeout(LIMIT)
             .run()
     };
     let buildkit = ["0", "1"].get(turn % 2).copied().unwrap_or_default();
@@ -258,8 +262,8 @@ fn holds(place: &Place) -> Result<()> {
 }
 
 fn docker(place: &Place, line: &str) -> Result<Output> {
-    let command = place.lab.command("docker").args(line.split_whitespace());
-    command.timeout(PATIENCE).run()
+    let command = place.lab.command("timeout").args([PATIENCE, "docker"]);
+    command.args(line.split_whitespace()).timeout(LIMIT).run()
 }
 
 /// Another one each time, unless one is given to see a failure again.
@@ -287,7 +291,10 @@ impl Random {
 }
 
 const CRASHES: usize = 50;
-/// dockerd tries up to 15 s for each call that finds no plugin, and a `docker run` makes several, each asked about twice.
-const PATIENCE: Duration = Duration::from_secs(240);
+/// In seconds. The docker command waits for ever where a crash took the engine's word that its container has ended; that is a step
+/// lost to the crash, like one that failed.
+const PATIENCE: &str = "40";
+/// A little more.
+const LIMIT: Duration = Duration::from_secs(60);
 const ALLOWED: &str = "docker.io/library/alpine:3";
 const DENIED: &str = "docker.io/evil/tool:latest";
