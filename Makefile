@@ -10,7 +10,7 @@ PROFILE := release
 PLUGIN  := $(or $(CARGO_TARGET_DIR),target)/plugin
 export RAMGATE_CACHE := $(CACHE)
 
-.PHONY: build plugin demo test test-unit test-engines test-bypass check fmt lint doc deny golden fuzz bench provision clean
+.PHONY: build plugin demo test test-unit test-engines test-bypass test-crash check fmt lint doc deny golden fuzz bench provision clean
 
 build:        ; cargo build --release --locked
 # A Docker managed plugin, as `docker plugin create` takes it. Beside the program, static, there is nothing in it but where it finds
@@ -27,7 +27,10 @@ test: test-unit test-engines test-bypass
 test-unit:    ; cargo test --locked
 test-engines: provision
 	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines \
-		--test lab --test engines --test differential --test clients --test crash --test managed --test service
+		--test lab --test engines --test differential --test clients --test managed --test service
+# Fifty crashes under load. Not part of `make test`: docker's own command sometimes does not end when its engine's plugin dies.
+test-crash: provision
+	$(ROOT) cargo test --locked -p ramgate --features engines --test crash -- --nocapture
 # Every attempt of the corpus on every engine, and its control.
 test-bypass: provision
 	$(ROOT) cargo test --locked --features engines --test bypass

@@ -211,7 +211,7 @@ fn build(place: &Place, tally: &Tally, turn: usize) -> Result<()> {
             .env("DOCKER_BUILDKIT", buildkit);
         let tag = format!("{tag}:{turn}");
         command
-            .args([PATIENCE, "docker"])
+            .args(["--signal=KILL", PATIENCE, "docker"])
             .args(["build", "--network", "none", "-t", &tag, "-"])
             .stdin(format!("{dockerfile}\nENV TURN={turn}\n"))
             .timeout(LIMIT)
@@ -270,7 +270,10 @@ fn holds(place: &Place) -> Result<()> {
 }
 
 fn docker(place: &Place, line: &str) -> Result<Output> {
-    let command = place.lab.command("timeout").args([PATIENCE, "docker"]);
+    let command = place
+        .lab
+        .command("timeout")
+        .args(["--signal=KILL", PATIENCE, "docker"]);
     command.args(line.split_whitespace()).timeout(LIMIT).run()
 }
 
