@@ -45,7 +45,11 @@ impl Listeners {
         Ok(Self {
             plugin: plugin.transpose()?,
             mirror: tcp("mirror.listen", mirror).await?,
-            egress: tcp("egress.listen", settings.egress_listen).await?,
+            egress: tcp(
+                "egress.listen",
+                settings.egress.as_ref().map(|egress| egress.listen),
+            )
+            .await?,
             control: sockets::unix("state-dir", &control_path(settings))?,
         })
     }
@@ -115,12 +119,13 @@ fn start(
         let mirror = Mirror::new(config, policy.current(), ledger).context("mirror")?;
         gates.spawn(ramgate_mirror::serve(listener, mirror, shutdown.clone()));
     }
-    if let Some(listener) = listeners.egress {
+    if let Some((listener, part)) = listeners.egress.zip(settings.egress.as_ref()) {
         let steering = Steering {
             docker_hub_by_mirror: settings.mirror.is_some(),
         };
         let config = ramgate_egress::Config {
             canaries,
+            upstream_proxy: upstream_proxy(part)?,
             ..ramgate_egress::Config::new(steering)
         };
         let egress = Egress::new(policy.current(), config);
@@ -140,7 +145,7 @@ pub(crate) fn registrar(
     let gates = Gates::new(
         engine.clone(),
         mirror,
-        settings.egress_listen,
+        settings.egress.as_ref().map(|egress| egress.listen),
         HOSTS_DIRECTORY.into(),
         canaries,
     );
@@ -227,6 +232,26 @@ fn mirror_config(
     })
 }
 
+fn upstream_proxy(
+    part: &settings::Egress,
+) -> anyhow::Result<Option<ramgate_egress::UpstreamProxy>> {
+    let Some(part) = &part.upstream_proxy else {
+        return Ok(None);
+    };
+    let proxy =
+        ramgate_egress::UpstreamProxy::new(part.host.clone(), part.port, part.no_proxy.clone());
+    let Some(credentials) = &part.credentials else {
+        return Ok(Some(proxy));
+    };
+    let file = &credentials.password_file;
+    let password = std::fs::read_to_string(file)
+        .with_context(|| format!("egress.upstream-proxy.password-file: {}", file.display()))?;
+    let password = password.trim_end_matches(['\n', '\r']);
+    Ok(Some(
+        proxy.with_credentials(&credentials.username, password),
+    ))
+}
+
 fn announce(settings: &Settings, policy: &LivePolicy) {
     if let Some(socket) = &settings.plugin_socket {
         tracing::info!(socket = %socket.display(), "engine gate listens");
@@ -234,8 +259,8 @@ fn announce(settings: &Settings, policy: &LivePolicy) {
     if let Some(mirror) = &settings.mirror {
         tracing::info!(address = %mirror.listen, storage = %mirror.storage.display(), "registry gate listens");
     }
-    if let Some(address) = settings.egress_listen {
-        tracing::info!(%address, "network gate listens");
+    if let Some(egress) = &settings.egress {
+        tracing::info!(address = %egress.listen, "network gate listens");
     }
     if policy.current().load().is_audit() {
         tracing::warn!("the policy's mode is audit: denials are logged and not enforced");

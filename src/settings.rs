@@ -3,6 +3,7 @@
 //! What is allowed stands in the policy, not here. Every key is optional; [`file::SettingsFile`]'s defaults are the contract.
 
 mod check;
+mod egress;
 pub(crate) mod file;
 mod quantity;
 
@@ -15,6 +16,8 @@ use ramgate_policy::Registry;
 use ramgate_policy::document::Findings;
 use thiserror::Error;
 
+pub(crate) use egress::Egress;
+
 /// Settings in force.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -24,7 +27,7 @@ pub(crate) struct Settings {
     /// `None` where the gate is switched off.
     pub(crate) plugin_socket: Option<PathBuf>,
     pub(crate) mirror: Option<Mirror>,
-    pub(crate) egress_listen: Option<SocketAddr>,
+    pub(crate) egress: Option<Egress>,
     pub(crate) audit_path: PathBuf,
     /// Keys that are part of the contract and that this version does not act on yet, as they stand in the file.
     pub(crate) not_yet: Vec<&'static str>,

@@ -58,7 +58,8 @@ impl Activity {
         }
     }
 
-    fn note(&self) {
+    /// A byte moved.
+    pub(crate) fn note(&self) {
         let now_ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last_ms.store(now_ms, Ordering::Relaxed);
     }

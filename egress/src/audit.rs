@@ -7,6 +7,7 @@ use ramgate_policy::{Subject, TunnelPermit};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use crate::guard::RefusedOpening;
 use crate::target::{InvalidTarget, Target};
 use crate::upstream::UpstreamError;
 
@@ -69,6 +70,19 @@ pub(crate) fn denied(asked: &Asked<'_>, reason: &str, rule: &str) {
         principal = Subject::Daemon.principal(),
         elapsed_ms = elapsed_ms(asked.since),
         "tunnel denied"
+    );
+}
+
+/// It was allowed, and closed again for what the client began with.
+pub(crate) fn opening_refused(asked: &Asked<'_>, refused: &RefusedOpening) {
+    denied(asked, refused.code(), "egress");
+    warn!(
+        gate = GATE,
+        registry = %asked.target.host(),
+        port = asked.target.port(),
+        error_source = "downstream",
+        error = %refused,
+        "tunnel closed at its first bytes"
     );
 }
 

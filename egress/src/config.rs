@@ -5,6 +5,8 @@ use std::time::Duration;
 use ramgate_policy::Steering;
 use ramgate_provenance::Canaries;
 
+use crate::upstream_proxy::UpstreamProxy;
+
 /// Steering and limits of the gate.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -26,6 +28,8 @@ pub struct Config {
     pub shutdown_grace: Duration,
     /// Hosts that the daemon is asked for to see whether it comes past here.
     pub canaries: Canaries,
+    /// A proxy of the site, behind which the gate stands.
+    pub upstream_proxy: Option<UpstreamProxy>,
 }
 
 // === impl Config ===
@@ -49,6 +53,7 @@ impl Config {
             // systemd kills after 90 s, and `docker stop` after 10.
             shutdown_grace: Duration::from_secs(5),
             canaries: Canaries::default(),
+            upstream_proxy: None,
         }
     }
 }

@@ -11,7 +11,9 @@ use thiserror::Error;
 use tokio::time::timeout;
 
 use crate::address::{AddressKind, Reach};
+use crate::resolver::Resolver;
 use crate::upstream::UpstreamError;
+use crate::upstream_proxy::UpstreamProxy;
 
 /// Proof that a connection was permitted and that its addresses may be dialled. Only [`Destination::resolve`] makes one.
 #[derive(Debug)]
@@ -46,14 +48,28 @@ impl Destination {
     /// Resolves the host that `permit` allows.
     pub(crate) async fn resolve(
         permit: &TunnelPermit,
+        resolver: &Resolver,
         limit: Duration,
     ) -> Result<Self, Unresolved> {
-        let lookup = tokio::net::lookup_host((permit.host().as_str(), permit.port()));
-        let found = timeout(limit, lookup)
-            .await
-            .map_err(|_| UpstreamError::ResolveTimeout)?
-            .map_err(UpstreamError::NotResolved)?;
-        Self::of_addresses(permit.host(), reach(permit), found)
+        let found = lookup(permit.host(), permit.port(), resolver, limit).await?;
+        Self::of_addresses(permit.host(), reach(permit), found.into_iter())
+    }
+
+    /// The addresses of `proxy`, which is to lead to what `permit` allows. The proxy resolves names; an address is judged
+    /// here.
+    pub(crate) async fn of_proxy(
+        permit: &TunnelPermit,
+        proxy: &UpstreamProxy,
+        resolver: &Resolver,
+        limit: Duration,
+    ) -> Result<Self, Unresolved> {
+        if let Ok(address) = permit.host().as_str().parse() {
+            let spelled = SocketAddr::new(address, permit.port());
+            Self::of_addresses(permit.host(), reach(permit), [spelled].into_iter())?;
+        }
+        let found = lookup(&proxy.host, proxy.port, resolver, limit).await?;
+        // Whoever wrote the settings may have the proxy wherever they like.
+        Self::of_addresses(&proxy.host, Reach::SpelledOut, found.into_iter())
     }
 
     fn of_addresses(
@@ -90,9 +106,23 @@ impl Destination {
     }
 }
 
+async fn lookup(
+    host: &Host,
+    port: u16,
+    resolver: &Resolver,
+    limit: Duration,
+) -> Result<Vec<SocketAddr>, UpstreamError> {
+    let found = timeout(limit, resolver.addresses(host))
+        .await
+        .map_err(|_| UpstreamError::ResolveTimeout)??;
+    Ok(found
+        .into_iter()
+        .map(|address| SocketAddr::new(address, port))
+        .collect())
+}
+
 fn reach(permit: &TunnelPermit) -> Reach {
-    let is_address = permit.host().as_str().parse::<IpAddr>().is_ok();
-    match (permit.is_listed(), is_address) {
+    match (permit.is_listed(), permit.host().is_address()) {
         (true, true) => Reach::SpelledOut,
         (true, false) => Reach::Listed,
         (false, _) => Reach::Public,

@@ -9,19 +9,20 @@ use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::debug;
 
 use crate::activity::Activity;
 use crate::headers::{append_via, strip_hop_by_hop};
+use crate::slot::Slot;
 use crate::tasks::Tasks;
 use crate::upstream::UpstreamError;
+use crate::upstream_proxy::UpstreamProxy;
 
 /// Sends `request`, made by [`outgoing`], over `stream`; `slot` is held until the answer's body has passed.
 pub(crate) async fn send(
     request: Request<Incoming>,
     stream: TcpStream,
-    slot: OwnedSemaphorePermit,
+    slot: Slot,
     tasks: &Tasks,
     idle_timeout: Duration,
 ) -> Result<Response<Incoming>, UpstreamError> {
@@ -48,22 +49,40 @@ pub(crate) async fn send(
     incoming(response)
 }
 
-/// The request as the target's server is to see it: origin-form, the target's `Host`, nothing of this connection.
-pub(crate) fn outgoing(request: Request<Incoming>, host: HeaderValue) -> Request<Incoming> {
+/// The request as the target's server is to see it: origin-form, the target's `Host`, nothing of this connection. Through
+/// `proxy`: in absolute form, with what the proxy wants.
+pub(crate) fn outgoing(
+    request: Request<Incoming>,
+    host: HeaderValue,
+    proxy: Option<&UpstreamProxy>,
+) -> Result<Request<Incoming>, http::Error> {
     let (mut parts, body) = request.into_parts();
-    parts.uri = Uri::from(
-        parts
-            .uri
-            .path_and_query()
-            .cloned()
-            .unwrap_or_else(|| PathAndQuery::from_static("/")),
-    );
+    let path = parts
+        .uri
+        .path_and_query()
+        .cloned()
+        .unwrap_or_else(|| PathAndQuery::from_static("/"));
+    parts.uri = match proxy {
+        None => Uri::from(path),
+        // Put together from what was judged, not passed on as it came.
+        Some(_) => Uri::builder()
+            .scheme("http")
+            .authority(host.as_bytes())
+            .path_and_query(path)
+            .build()?,
+    };
     parts.version = Version::HTTP_11;
     // An upgrade would make a tunnel of what was judged as a request.
     parts.extensions.clear();
     strip_hop_by_hop(&mut parts.headers);
     append_via(&mut parts.headers);
     parts.headers.insert(header::HOST, host);
+    if let Some(authorization) = proxy.and_then(UpstreamProxy::authorization) {
+        let authorization = authorization.clone();
+        parts
+            .headers
+            .insert(header::PROXY_AUTHORIZATION, authorization);
+    }
     if body.size_hint().exact().is_none() {
         // hyper frames it so for most methods by itself, but would drop the body of a GET.
         parts.headers.remove(header::CONTENT_LENGTH);
@@ -72,7 +91,7 @@ pub(crate) fn outgoing(request: Request<Incoming>, host: HeaderValue) -> Request
             HeaderValue::from_static("chunked"),
         );
     }
-    Request::from_parts(parts, body)
+    Ok(Request::from_parts(parts, body))
 }
 
 fn incoming(response: Response<Incoming>) -> Result<Response<Incoming>, UpstreamError> {

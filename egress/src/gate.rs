@@ -4,23 +4,30 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use http::Request;
+use bytes::Bytes;
+use http::{Method, Request};
 use hyper::body::Incoming;
-use ramgate_policy::{Policy, TunnelDecision};
-use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
+use hyper::upgrade::OnUpgrade;
+use ramgate_policy::{Policy, TunnelDecision, TunnelPermit};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
 
 use crate::answer::{self, Answer};
 use crate::audit::{self, Asked};
+use crate::buffers::Buffers;
 use crate::config::Config;
 use crate::connect;
 use crate::destination::{Destination, Unresolved};
 use crate::forward;
-use crate::target::{Form, Target};
+use crate::guard::Guard;
+use crate::metrics::Metrics;
+use crate::resolver::Resolver;
+use crate::slot::Slot;
+use crate::target::{Form, InvalidTarget, Target};
 use crate::tasks::Tasks;
-use crate::tunnel;
+use crate::tunnel::{FarEnd, Tunnel};
 use crate::upstream::UpstreamError;
+use crate::upstream_proxy::UpstreamProxy;
 
 /// The network gate. Clones share the policy and the limits.
 #[derive(Clone)]
@@ -30,12 +37,16 @@ struct Shared {
     policy: Arc<ArcSwap<Policy>>,
     config: Config,
     slots: Arc<Semaphore>,
+    resolver: Resolver,
+    buffers: Buffers,
+    metrics: Arc<Metrics>,
 }
 
 /// A connection to a target that the policy permits, and the room for it.
 struct Admitted {
-    upstream: TcpStream,
-    slot: OwnedSemaphorePermit,
+    far: FarEnd,
+    guard: Guard,
+    slot: Slot,
 }
 
 // === impl Egress ===
@@ -52,7 +63,16 @@ impl Egress {
             policy,
             config,
             slots,
+            resolver: Resolver::new(),
+            buffers: Buffers::default(),
+            metrics: Arc::default(),
         }))
+    }
+
+    /// What the gate counts.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.0.metrics
     }
 
     /// Steering and limits.
@@ -68,6 +88,7 @@ impl Egress {
             Ok(read) => read,
             Err(invalid) => {
                 audit::unreadable(request.method(), invalid, since);
+                self.0.metrics.denied(invalid.code(), None);
                 return answer::unreadable(invalid);
             }
         };
@@ -77,24 +98,28 @@ impl Egress {
             target: &target,
             since,
         };
-        let Admitted { upstream, slot } = match self.admit(&asked).await {
+        let Admitted { far, guard, slot } = match self.admit(&asked).await {
             Ok(admitted) => admitted,
             Err(answer) => return answer,
         };
-        let idle_timeout = self.config().idle_timeout;
         match target.form() {
             Form::Tunnel => {
                 let upgrade = hyper::upgrade::on(&mut request);
+                let gate = self.clone();
                 tasks.spawn(async move {
-                    tunnel::carry(upgrade, upstream, idle_timeout).await;
+                    gate.carry(upgrade, far, &guard, &target).await;
                     drop(slot);
                 });
                 answer::tunnel_open()
             }
             Form::Forward => {
-                let request = forward::outgoing(request, host_header);
-                let response = forward::send(request, upstream, slot, tasks, idle_timeout).await;
-                response.map_or_else(|error| failed(&asked, &error), answer::forwarded)
+                let proxy = self.proxy_to(&target);
+                let idle_timeout = self.config().idle_timeout;
+                let Ok(request) = forward::outgoing(request, host_header, proxy) else {
+                    return answer::unreadable(InvalidTarget::NotForProxy);
+                };
+                let response = forward::send(request, far.stream, slot, tasks, idle_timeout).await;
+                response.map_or_else(|error| self.failed(&asked, &error), answer::forwarded)
             }
         }
     }
@@ -106,39 +131,111 @@ impl Egress {
         if config.canaries.saw(host) {
             return Err(answer::canary());
         }
-        let decision = self
-            .0
-            .policy
-            .load()
-            .evaluate_tunnel(host, port, &config.steering);
-        let permit = match decision {
+        let policy = self.0.policy.load_full();
+        let permit = match policy.evaluate_tunnel(host, port, &config.steering) {
             TunnelDecision::Allow(permit) => permit,
             TunnelDecision::Deny(denial) => {
-                audit::denied(asked, denial.reason().code(), &denial.rule());
+                let reason = denial.reason().code();
+                audit::denied(asked, reason, &denial.rule());
+                self.0.metrics.denied(reason, Some(host));
                 return Err(answer::denied(&denial));
             }
         };
-        // Before resolving, so that the limit bounds the resolver's threads too.
-        let Ok(slot) = Arc::clone(&self.0.slots).try_acquire_owned() else {
+        // Before resolving, so that the limit bounds what is asked of name servers too.
+        let Ok(room) = Arc::clone(&self.0.slots).try_acquire_owned() else {
             audit::allowed(asked, &permit);
             audit::overloaded(asked, config.tunnels_max);
             return Err(answer::overloaded(config.tunnels_max));
         };
-        let destination = match Destination::resolve(&permit, config.resolve_timeout).await {
+        let slot = Slot::new(room, self.0.metrics.tunnels_open.clone());
+        let begun = Instant::now();
+        let destination = match self.resolve(asked.target, &permit).await {
             Ok(destination) => destination,
             Err(Unresolved::Refused(refused)) => {
-                audit::denied(asked, "address-not-allowed", "egress");
+                audit::denied(asked, ADDRESS_REFUSED, "egress");
+                self.0.metrics.denied(ADDRESS_REFUSED, Some(host));
                 return Err(answer::address_refused(asked.target, &refused));
             }
             Err(Unresolved::Failed(error)) => {
                 audit::allowed(asked, &permit);
-                return Err(failed(asked, &error));
+                return Err(self.failed(asked, &error));
             }
         };
         audit::allowed(asked, &permit);
-        let opened = connect::open(&destination, config.connect_timeout).await;
-        let upstream = opened.map_err(|error| failed(asked, &error))?;
-        Ok(Admitted { upstream, slot })
+        let opened = self.open(asked.target, &permit, &destination).await;
+        let far = opened.map_err(|error| self.failed(asked, &error))?;
+        self.0
+            .metrics
+            .connect_seconds
+            .observe(begun.elapsed().as_secs_f64());
+        self.0.metrics.tunnels.inc();
+        let guard = Guard::new(host.clone(), policy.is_registry(host, port));
+        Ok(Admitted { far, guard, slot })
+    }
+
+    /// The proxy through which `target` is reached, if one is.
+    fn proxy_to(&self, target: &Target) -> Option<&UpstreamProxy> {
+        let proxy = self.config().upstream_proxy.as_ref();
+        proxy.filter(|proxy| proxy.carries(target.host(), target.port()))
+    }
+
+    async fn resolve(
+        &self,
+        target: &Target,
+        permit: &TunnelPermit,
+    ) -> Result<Destination, Unresolved> {
+        let (resolver, limit) = (&self.0.resolver, self.config().resolve_timeout);
+        match self.proxy_to(target) {
+            None => Destination::resolve(permit, resolver, limit).await,
+            Some(proxy) => Destination::of_proxy(permit, proxy, resolver, limit).await,
+        }
+    }
+
+    /// Connects, and for a tunnel goes on through the proxy that stands between.
+    async fn open(
+        &self,
+        target: &Target,
+        permit: &TunnelPermit,
+        destination: &Destination,
+    ) -> Result<FarEnd, UpstreamError> {
+        let limit = self.config().connect_timeout;
+        let stream = connect::open(destination, limit).await?;
+        match (self.proxy_to(target), target.form()) {
+            (Some(proxy), Form::Tunnel) => timeout(limit, proxy.tunnel(permit, stream))
+                .await
+                .map_err(|_| UpstreamError::ConnectTimeout)?,
+            (Some(_), Form::Forward) | (None, _) => Ok(FarEnd {
+                stream,
+                early: Bytes::new(),
+            }),
+        }
+    }
+
+    async fn carry(&self, upgrade: OnUpgrade, far: FarEnd, guard: &Guard, target: &Target) {
+        let config = self.config();
+        let since = Instant::now();
+        let tunnel = Tunnel {
+            guard,
+            buffers: &self.0.buffers,
+            metrics: &self.0.metrics,
+            idle_timeout: config.idle_timeout,
+            opening_timeout: config.header_read_timeout,
+        };
+        if let Err(refused) = tunnel.carry(upgrade, far).await {
+            let asked = Asked {
+                method: &Method::CONNECT,
+                target,
+                since,
+            };
+            audit::opening_refused(&asked, &refused);
+            self.0.metrics.denied(refused.code(), Some(target.host()));
+        }
+    }
+
+    fn failed(&self, asked: &Asked<'_>, error: &UpstreamError) -> Answer {
+        audit::upstream_failed(asked, error);
+        self.0.metrics.failures.inc();
+        answer::upstream_failed(asked.target, error)
     }
 }
 
@@ -151,7 +248,5 @@ impl fmt::Debug for Egress {
     }
 }
 
-fn failed(asked: &Asked<'_>, error: &UpstreamError) -> Answer {
-    audit::upstream_failed(asked, error);
-    answer::upstream_failed(asked.target, error)
-}
+/// A stable code for logs and metrics.
+const ADDRESS_REFUSED: &str = "address-not-allowed";

@@ -12,7 +12,8 @@
 //! 3. `destination`: the permitted host is resolved, once, here. Addresses of this machine and its link are refused, so
 //!    that no name in someone's DNS leads to them.
 //! 4. `connect`: a connection to one of those addresses, and no others.
-//! 5. `tunnel` or `forward`: bytes for `CONNECT`, one request for `http://`.
+//! 5. `tunnel` or `forward`: bytes for `CONNECT`, one request for `http://`. The first bytes through a tunnel are judged by
+//!    `guard`, so that TLS goes to the host that was asked for and not to another behind the same address.
 //!
 //! `answer` makes every answer of the gate's own. Its words are the reason phrase too, because that is what
 //! `docker pull` prints: `Error response from daemon: Get "https://ghcr.io/v2/": Access to ghcr.io has been restricted …`.
@@ -21,18 +22,31 @@ mod activity;
 mod address;
 mod answer;
 mod audit;
+mod buffers;
+mod client_hello;
 mod config;
 mod connect;
+mod conversation;
 mod destination;
 mod forward;
 mod gate;
+mod guard;
 mod headers;
+mod metrics;
+mod no_proxy;
+mod pump;
+mod resolver;
 mod server;
+mod slot;
 mod target;
 mod tasks;
 mod tunnel;
 mod upstream;
+mod upstream_proxy;
 
 pub use config::Config;
 pub use gate::Egress;
+pub use metrics::Metrics;
+pub use no_proxy::{InvalidNoProxy, NoProxy};
 pub use server::serve;
+pub use upstream_proxy::UpstreamProxy;

@@ -1,18 +1,14 @@
 //! The listening side: connections, their limits, and their end.
 
-use std::convert::Infallible;
 use std::io;
-use std::pin::pin;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
+use crate::conversation::converse;
 use crate::gate::Egress;
 use crate::tasks::Tasks;
 
@@ -57,38 +53,5 @@ pub async fn serve(
     Ok(())
 }
 
-/// One client's connection, from its first request to its last or to its upgrade.
-async fn converse(stream: TcpStream, egress: Egress, tasks: Tasks, shutdown: CancellationToken) {
-    // Only latency is lost where the socket refuses.
-    let _ = stream.set_nodelay(true);
-    let config = egress.config();
-    let mut server = http1::Builder::new();
-    server
-        .timer(TokioTimer::new())
-        .header_read_timeout(config.header_read_timeout)
-        .max_buf_size(config.header_size_max_bytes.max(BUFFER_LEAST_BYTES));
-    let service = service_fn(|request| {
-        let (egress, tasks) = (egress.clone(), tasks.clone());
-        async move { Ok::<_, Infallible>(egress.answer(request, &tasks).await) }
-    });
-    let mut connection = pin!(
-        server
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades()
-    );
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        debug!(%error, error_source = "downstream", "connection broken off");
-    }
-}
-
-/// hyper panics below it: `max_buf_size` of its server's builder.
-const BUFFER_LEAST_BYTES: usize = 8192;
 /// Long enough not to spin, short enough not to be noticed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -36,6 +36,11 @@ pub(crate) enum InvalidTarget {
     /// The host or port is none.
     #[error("the target is unreadable: {0}")]
     Host(#[from] InvalidHost),
+    /// A name that a resolver may take for an address in another notation: `2130706433`, `0x7f.1`.
+    #[error(
+        "a name that ends in a number is an address to some; write addresses as in `192.0.2.1`"
+    )]
+    Numeric,
     /// The `Host` header names something else than the target.
     #[error("the Host header and the target differ")]
     HostHeader,
@@ -119,7 +124,8 @@ impl Target {
         let mut values = headers.get_all(header::HOST).iter();
         let value = match (values.next(), values.next()) {
             (Some(value), None) => value,
-            (None, _) if version < Version::HTTP_11 => return Ok(()),
+            // HTTP/1.0 has none, and HTTP/2 has `:authority` in its place, which is the target.
+            (None, _) if version != Version::HTTP_11 => return Ok(()),
             (None, _) | (Some(_), Some(_)) => return Err(InvalidTarget::HostHeaderCount),
         };
         let text = value.to_str().map_err(|_| InvalidHost::Name)?;
@@ -169,6 +175,7 @@ impl InvalidTarget {
             Self::HostHeader => "host-header-differs",
             Self::HostHeaderCount => "host-header-count",
             Self::NotForProxy => "not-for-proxy",
+            Self::Numeric => "host-numeric",
             Self::PortMissing => "port-missing",
             Self::Scheme => "scheme-not-forwarded",
             Self::Userinfo => "userinfo",
@@ -182,7 +189,20 @@ fn read_authority(authority: &Authority) -> Result<(Host, Option<u16>), InvalidT
         return Err(InvalidTarget::Userinfo);
     }
     let (host, port) = split_port(authority.as_str())?;
-    Ok((host.parse()?, port))
+    let host: Host = host.parse()?;
+    if !host.is_address() && ends_in_number(&host) {
+        return Err(InvalidTarget::Numeric);
+    }
+    Ok((host, port))
+}
+
+/// The WHATWG URL standard's "ends in a number": what `inet_aton`, and with it `getaddrinfo`, may read as an address.
+fn ends_in_number(host: &Host) -> bool {
+    let last = host.as_str().rsplit('.').next().unwrap_or_default();
+    let is_hexadecimal = last
+        .strip_prefix("0x")
+        .is_some_and(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+    is_hexadecimal || last.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 /// RFC 9110, section 4.2.1.
@@ -354,6 +374,47 @@ mod tests {
             "http://ghcr..io/",
             "ghcr.io",
             Err(InvalidTarget::Host(InvalidHost::Name)),
+        );
+    }
+
+    #[test]
+    fn a_name_that_could_be_an_address_is_refused() {
+        for host in [
+            "2130706433",
+            "0x7f000001",
+            "127.1",
+            "0x7f.1",
+            "017700000001",
+            "a.0x",
+        ] {
+            let target = format!("{host}:443");
+            check("CONNECT", &target, &target, Err(InvalidTarget::Numeric));
+        }
+        check(
+            "CONNECT",
+            "a1.example0:443",
+            "a1.example0:443",
+            Ok("Tunnel a1.example0 443"),
+        );
+    }
+
+    #[test]
+    fn http_2_names_its_target_once() {
+        let target = |host: Option<&str>| {
+            let mut request = Request::builder()
+                .method("CONNECT")
+                .version(Version::HTTP_2)
+                .uri("ghcr.io:443");
+            if let Some(host) = host {
+                request = request.header("host", host);
+            }
+            Target::read(&request.body(()).unwrap()).map(|target| target.port)
+        };
+        assert_eq!(target(None), Ok(443));
+        assert_eq!(target(Some("ghcr.io:443")), Ok(443));
+        assert_eq!(
+            target(Some("evil.example:443")),
+            Err(InvalidTarget::HostHeader)
         );
     }
 

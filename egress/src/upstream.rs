@@ -15,7 +15,10 @@ pub(crate) enum UpstreamError {
     NoAddress,
     /// The resolver refused or failed.
     #[error("the name could not be resolved: {0}")]
-    NotResolved(#[source] io::Error),
+    NotResolved(String),
+    /// The site's own proxy refused or failed.
+    #[error("the upstream proxy does not lead there: {0}")]
+    Proxy(String),
     /// What came back is not HTTP, or broke off.
     #[error("the answer is unreadable: {0}")]
     Protocol(#[source] hyper::Error),
@@ -43,6 +46,7 @@ impl UpstreamError {
             Self::NoAddress
             | Self::NotResolved(_)
             | Self::Protocol(_)
+            | Self::Proxy(_)
             | Self::Switched
             | Self::Unreachable(_) => false,
         }

@@ -62,9 +62,15 @@ impl Host {
         &self.0
     }
 
+    /// Whether it is an address rather than a name.
+    #[must_use]
+    pub fn is_address(&self) -> bool {
+        self.0.parse::<std::net::IpAddr>().is_ok()
+    }
+
     /// The domains this host lies in, nearest first: `a.b.c` gives `b.c`, `c`.
     pub fn parents(&self) -> impl Iterator<Item = &str> {
-        let is_name = self.0.parse::<std::net::IpAddr>().is_err();
+        let is_name = !self.is_address();
         self.0
             .match_indices('.')
             .filter(move |_| is_name)

@@ -59,6 +59,14 @@ pub(crate) fn hosts_below(domain: &Host) -> impl Iterator<Item = HostPattern> {
         .flatten()
 }
 
+/// Whether `host` is a well-known registry itself.
+pub(crate) fn is_registry(host: &Host) -> bool {
+    is_docker_hub_host(host)
+        || KNOWN_REGISTRIES
+            .iter()
+            .any(|known| known.bind(host.as_str()).is_some())
+}
+
 /// Whether `host` serves Docker Hub: its registry, its tokens, its search or its content.
 ///
 /// Wider than [`hosts_of`] Docker Hub, on purpose. That list opens, and so names what a pull needs. This one closes, and

@@ -194,6 +194,18 @@ impl Policy {
         known || self.hosts.rule(host, port).is_some()
     }
 
+    /// Whether `host` at `port` is a registry, as far as that can be told from its name: the policy lists it as one, or it is
+    /// well known, or one of Docker Hub's.
+    #[must_use]
+    pub fn is_registry(&self, host: &Host, port: u16) -> bool {
+        let registry = Registry::new(host.clone(), port);
+        let listed = self
+            .registries
+            .as_ref()
+            .is_some_and(|registries| registries.lists(&registry));
+        listed || known_hosts::is_registry(host)
+    }
+
     /// What does not depend on the repository: `Some` rule for owners, who are exempt.
     fn admit(&self, subject: &Subject) -> Result<Option<RuleName>, Reason> {
         match subject {

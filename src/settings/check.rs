@@ -22,7 +22,7 @@ pub(super) fn settings(text: &str) -> Result<Settings, Findings> {
     settings.ok_or_else(|| document.finding("", "the settings cannot be read").into())
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     document: &'a Document<SettingsFile>,
     findings: Vec<Finding>,
 }
@@ -39,7 +39,7 @@ impl Check<'_> {
         let engine_socket = self.path(&file.engine.socket, "engine.socket");
         let audit_path = self.path(&file.audit.path, "audit.path");
         let plugin_socket = self.path(&file.plugin.socket, "plugin.socket");
-        let egress_listen = self.address(&file.egress.listen, "egress.listen");
+        let egress = self.egress(&file.egress);
         let mirror = self.mirror(&file.mirror, state.clone());
         if file.egress.inspect {
             self.report(
@@ -80,8 +80,8 @@ impl Check<'_> {
             } else {
                 None
             },
-            egress_listen: if file.egress.enabled {
-                Some(egress_listen?)
+            egress: if file.egress.enabled {
+                Some(egress?)
             } else {
                 None
             },
@@ -185,7 +185,7 @@ impl Check<'_> {
         })
     }
 
-    fn path(&mut self, text: &str, key: &str) -> Option<PathBuf> {
+    pub(super) fn path(&mut self, text: &str, key: &str) -> Option<PathBuf> {
         let path = PathBuf::from(text);
         let absolute = path
             .is_absolute()
@@ -194,18 +194,18 @@ impl Check<'_> {
         self.read(absolute, key)
     }
 
-    fn address(&mut self, text: &str, key: &str) -> Option<SocketAddr> {
+    pub(super) fn address(&mut self, text: &str, key: &str) -> Option<SocketAddr> {
         let address = text.parse().map_err(|_| {
             format!("`{text}` is not of the form `address:port`, as `127.0.0.1:5050`")
         });
         self.read(address, key)
     }
 
-    fn read<T>(&mut self, result: Result<T, String>, key: &str) -> Option<T> {
+    pub(super) fn read<T>(&mut self, result: Result<T, String>, key: &str) -> Option<T> {
         result.map_err(|problem| self.report(key, problem)).ok()
     }
 
-    fn report(&mut self, key: &str, problem: impl Into<String>) {
+    pub(super) fn report(&mut self, key: &str, problem: impl Into<String>) {
         self.findings.push(self.document.finding(key, problem));
     }
 }
@@ -243,7 +243,8 @@ mod tests {
       "ghcr.io": { "url": "https://ghcr.io", "username": "x" }
     }
   },
-  "egress": { "inspect": true }
+  "egress": { "inspect": true,
+    "upstream-proxy": { "url": "https://proxy.acme.example", "username": "x", "no-proxy": [ "10.0.0.0/33" ] } }
 }"#,
             &[
                 "line 2: state-dir: `relative` is not an absolute path",
@@ -253,6 +254,9 @@ mod tests {
                 "line 8: mirror.upstreams.docker.io.url: `registry-1.docker.io` is not of the form `https://host[:port]`: the scheme is not https or http",
                 "line 9: mirror.upstreams.index.docker.io.url: `https://a.example/path` is not of the form `https://host[:port]`: the host has a character or an empty label that no host name has",
                 "line 10: mirror.upstreams.ghcr.io: `username` and `password-file` come together",
+                "line 14: egress.upstream-proxy.url: `https://proxy.acme.example` is not of the form `http://host:port`; the proxy is spoken to without TLS, and given credentials by `username` and `password-file`",
+                "line 14: egress.upstream-proxy: `username` and `password-file` come together",
+                "line 14: egress.upstream-proxy.no-proxy: `10.0.0.0/33` is no host, domain, address or network; write as in `acme.example`, `.acme.example`, `10.0.0.0/8`",
                 "line 13: egress.inspect: this version cannot terminate TLS; leave the key out or false",
             ],
         );

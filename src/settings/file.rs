@@ -107,6 +107,24 @@ pub(crate) struct EgressPart {
     pub(crate) listen: String,
     /// Whether TLS to registries is terminated.
     pub(crate) inspect: bool,
+    /// A proxy of the site, behind which the gate stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) upstream_proxy: Option<UpstreamProxyPart>,
+}
+
+/// A proxy of the site.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct UpstreamProxyPart {
+    /// `http://host:port`.
+    pub(crate) url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) username: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) password_file: Option<String>,
+    /// What is reached without it, as in `NO_PROXY`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) no_proxy: Vec<String>,
 }
 
 /// Where Docker Hub's categories are asked for.
@@ -191,6 +209,7 @@ impl Default for EgressPart {
             enabled: true,
             listen: "127.0.0.1:5051".to_owned(),
             inspect: false,
+            upstream_proxy: None,
         }
     }
 }

@@ -4,11 +4,17 @@
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod chaining;
+#[cfg(test)]
 mod denials;
 #[cfg(test)]
 mod forwarding;
 #[cfg(test)]
+mod http2;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod openings;
 #[cfg(test)]
 mod recorder;
 #[cfg(test)]

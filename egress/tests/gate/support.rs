@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use ramgate_egress::{Config, Egress, serve};
+use ramgate_egress::{Config, Egress, Metrics, serve};
 use ramgate_policy::{Policy, Steering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +20,7 @@ pub(crate) struct Gate {
     pub(crate) shutdown: CancellationToken,
     pub(crate) served: JoinHandle<std::io::Result<()>>,
     policy: Arc<ArcSwap<Policy>>,
+    metrics: Arc<Metrics>,
 }
 
 /// A server of this machine that counts its connections.
@@ -49,13 +50,24 @@ impl Gate {
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let egress = Egress::new(Arc::clone(&policy), config);
+        let metrics = Arc::clone(egress.metrics());
         let served = tokio::spawn(serve(listener, egress, shutdown.clone()));
         Self {
             address,
             shutdown,
             served,
             policy,
+            metrics,
         }
+    }
+
+    /// What its metrics say, as Prometheus reads them.
+    pub(crate) fn metrics(&self) -> String {
+        let mut registry = prometheus_client::registry::Registry::default();
+        self.metrics.register(&mut registry);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        text
     }
 
     /// Puts another policy in force.
@@ -204,6 +216,11 @@ impl Client {
 /// A well-formed `CONNECT`.
 pub(crate) fn connect_to(target: &str) -> String {
     format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n")
+}
+
+/// A policy whose only registry this is.
+pub(crate) fn policy_of_registry(registry: &str) -> String {
+    format!(r#"{{ "version": 1, "registries": [ {{ "host": "{registry}" }} ] }}"#)
 }
 
 /// A policy with ghcr.io as only registry, and `hosts` opened.

@@ -75,12 +75,6 @@ async fn no_spelling_of_a_host_changes_how_it_is_judged() {
 }
 
 #[tokio::test]
-async fn http_2_is_not_spoken_here() {
-    let gate = Gate::serve(&policy_of(&[])).await;
-    assert_eq!(gate.ask("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await, "");
-}
-
-#[tokio::test]
 async fn a_head_over_the_limit_is_refused() {
     let gate = Gate::serve(&policy_of(&[])).await;
     let request = format!(
@@ -149,6 +143,14 @@ const REQUESTS: &[(&str, &str)] = &[
     (
         "CONNECT [::1:443 HTTP/1.1\r\nHost: [::1]:443\r\n\r\n",
         "HTTP/1.1 400 ",
+    ),
+    (
+        "CONNECT 2130706433:443 HTTP/1.1\r\nHost: 2130706433:443\r\n\r\n",
+        "HTTP/1.1 400 ramgate: a name that ends in a number",
+    ),
+    (
+        "PRI /v2/ HTTP/1.1\r\nHost: ghcr.io\r\n\r\n",
+        "HTTP/1.1 400 ramgate: this is a forward proxy",
     ),
     (
         "GET /v2/ HTTP/1.1\r\nHost: ghcr.io\r\n\r\n",

@@ -1,0 +1,93 @@
+//! The network gate's part of the settings.
+
+use std::net::SocketAddr;
+
+use ramgate_egress::NoProxy;
+use ramgate_policy::Host;
+
+use super::check::Check;
+use super::file::{EgressPart, UpstreamProxyPart};
+
+/// Where the gate listens, and what stands behind it.
+#[derive(Clone, Debug)]
+pub(crate) struct Egress {
+    pub(crate) listen: SocketAddr,
+    pub(crate) upstream_proxy: Option<UpstreamProxy>,
+}
+
+/// A site's own proxy.
+#[derive(Clone, Debug)]
+pub(crate) struct UpstreamProxy {
+    pub(crate) host: Host,
+    pub(crate) port: u16,
+    pub(crate) credentials: Option<super::Credentials>,
+    pub(crate) no_proxy: NoProxy,
+}
+
+// === impl Check ===
+
+impl Check<'_> {
+    pub(super) fn egress(&mut self, part: &EgressPart) -> Option<Egress> {
+        let listen = self.address(&part.listen, "egress.listen");
+        let upstream_proxy = match &part.upstream_proxy {
+            None => None,
+            Some(part) => Some(self.upstream_proxy(part)?),
+        };
+        Some(Egress {
+            listen: listen?,
+            upstream_proxy,
+        })
+    }
+
+    fn upstream_proxy(&mut self, part: &UpstreamProxyPart) -> Option<UpstreamProxy> {
+        const KEY: &str = "egress.upstream-proxy";
+        let url = part.url.strip_suffix('/').unwrap_or(&part.url);
+        // Not by `Registry` alone, which strips the port 443 and folds Docker Hub's names.
+        let authority = url.strip_prefix("http://").ok_or_else(|| {
+            format!(
+                "`{}` is not of the form `http://host:port`; the proxy is spoken to without TLS, and given credentials by \
+                 `username` and `password-file`",
+                part.url
+            )
+        });
+        let target = authority.and_then(|authority| {
+            let (host, port) =
+                ramgate_policy::split_port(authority).map_err(|error| error.to_string())?;
+            let host = host.parse::<Host>().map_err(|error| error.to_string())?;
+            Ok((host, port.unwrap_or(HTTP_PORT)))
+        });
+        let target = self.read(target, &format!("{KEY}.url"));
+        let credentials = match (&part.username, &part.password_file) {
+            (None, None) => None,
+            (Some(username), Some(file)) if !username.contains(':') => Some(super::Credentials {
+                username: username.clone(),
+                password_file: self.path(file, &format!("{KEY}.password-file"))?,
+            }),
+            (Some(_), Some(_)) => {
+                self.report(
+                    &format!("{KEY}.username"),
+                    "a user name has no colon (RFC 7617)",
+                );
+                None
+            }
+            (Some(_), None) | (None, Some(_)) => {
+                self.report(KEY, "`username` and `password-file` come together");
+                None
+            }
+        };
+        let no_proxy = NoProxy::parse(part.no_proxy.iter().map(String::as_str));
+        let no_proxy = self.read(
+            no_proxy.map_err(|error| error.to_string()),
+            &format!("{KEY}.no-proxy"),
+        );
+        let (host, port) = target?;
+        Some(UpstreamProxy {
+            host,
+            port,
+            credentials,
+            no_proxy: no_proxy?,
+        })
+    }
+}
+
+const HTTP_PORT: u16 = 80;
