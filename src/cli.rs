@@ -1,5 +1,6 @@
 //! The command line: what is asked, and with which exit code it is answered.
 
+mod audit;
 mod check;
 mod decide;
 mod ledger;
@@ -35,6 +36,8 @@ struct Arguments {
 enum Command {
     /// Run the gates that the settings enable, until SIGTERM.
     Serve(serve::Serve),
+    /// Show what was decided.
+    Audit(audit::Arguments),
     /// Ask the policy about a reference, without an engine.
     Check(check::Check),
     /// Answer one authorization request from stdin, as the plugin would.
@@ -95,6 +98,7 @@ pub(crate) fn run() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Serve(command) => command.run(arguments.log),
+        Command::Audit(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Decide(command) => command.run(arguments.log),
         Command::Ledger(command) => command.run(),

@@ -122,6 +122,7 @@ fn start(
     if let Some((listener, part)) = listeners.egress.zip(settings.egress.as_ref()) {
         let steering = Steering {
             docker_hub_by_mirror: settings.mirror.is_some(),
+            inspect: false,
         };
         let config = ramgate_egress::Config {
             canaries,

@@ -17,6 +17,7 @@ use ramgate_policy::document::Findings;
 use thiserror::Error;
 
 pub(crate) use egress::Egress;
+pub(crate) use quantity::duration;
 
 /// Settings in force.
 #[derive(Clone, Debug)]

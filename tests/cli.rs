@@ -300,3 +300,75 @@ fn settings_that_are_wrong_are_all_shown() {
         stderr(&output)
     );
 }
+
+/// An audit log as the gates write it, with a line that is none and one that is not whole.
+const AUDIT: &str = r#"{"timestamp":"2026-09-01T10:00:00.000000Z","level":"INFO","gate":"egress","decision":"deny","reason":"host-not-allowed","rule":"egress","registry":"evil.example","port":443,"method":"CONNECT","principal":"daemon","elapsed_ms":0.1}
+{"timestamp":"2026-09-01T10:00:01.000000Z","level":"INFO","gate":"mirror","decision":"deny","reason":"category-not-allowed","rule":"docker-hub.community","registry":"docker.io","repository":"evil/tool","tag":"1","digest":null,"action":"pull","principal":"daemon","elapsed_ms":0.1}
+not a line
+{"timestamp":"2026-09-01T10:00:02.000000Z","level":"INFO","gate":"mirror","decision":"deny","reason":"category-not-allowed","rule":"docker-hub.community","registry":"docker.io","repository":"evil/tool","tag":"2","digest":null,"action":"pull","principal":"daemon","elapsed_ms":0.1}
+{"timestamp":"2026-09-01T10:00:03.000000Z","level":"DEBUG","gate":"mirror","decision":"allow","reason":"allowed","rule":"docker-hub.official","registry":"docker.io","repository":"library/alpine","tag":"3","digest":null,"action":"pull","principal":"daemon","elapsed_ms":0.1}
+{"timestamp":"2026-09-01T10:00:04.0000"#;
+
+#[test]
+fn audit_top_counts_what_was_denied_most() {
+    let host = Host::new("{}");
+    let log = host.path("audit.jsonl");
+    std::fs::write(&log, AUDIT).unwrap();
+    let log = log.to_str().unwrap();
+    let top = stdout(&ramgate(&["audit", "top", "--denied", "--file", log]));
+    let lines: Vec<Vec<&str>> = top
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            [
+                "2",
+                "2026-09-01T10:00:02Z",
+                "deny",
+                "mirror",
+                "docker.io/evil/tool",
+                "category-not-allowed"
+            ],
+            [
+                "1",
+                "2026-09-01T10:00:00Z",
+                "deny",
+                "egress",
+                "evil.example",
+                "host-not-allowed"
+            ],
+        ]
+    );
+    let json = stdout(&ramgate(&[
+        "audit", "top", "--json", "--limit", "1", "--file", log,
+    ]));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json[0]["count"], 2);
+    assert_eq!(json[0]["name"], "docker.io/evil/tool");
+    assert_eq!(json.as_array().unwrap().len(), 1);
+    let none = ramgate(&["audit", "top", "--since", "1m", "--file", log]);
+    assert_eq!(stdout(&none), "");
+    let wrong = ramgate(&["audit", "top", "--since", "soon", "--file", log]);
+    assert_eq!(wrong.status.code(), Some(64));
+}
+
+#[test]
+fn audit_tail_shows_decisions_in_words_or_as_they_are() {
+    let host = Host::new("{}");
+    let log = host.path("audit.jsonl");
+    std::fs::write(&log, AUDIT).unwrap();
+    let log = log.to_str().unwrap();
+    let tail = |more: &[&str]| {
+        let arguments = ["audit", "tail", "--no-follow", "--file", log];
+        stdout(&ramgate(&[&arguments, more].concat()))
+    };
+    let text = tail(&["--denied"]);
+    assert_eq!(text.lines().count(), 3);
+    assert_eq!(
+        text.lines().nth(1).unwrap(),
+        "2026-09-01T10:00:01Z deny  mirror docker.io/evil/tool:1 action=pull reason=category-not-allowed by=daemon"
+    );
+    assert_eq!(tail(&["--json"]).lines().count(), 4);
+}

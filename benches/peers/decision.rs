@@ -49,6 +49,7 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<()> {
     let ask = |policy: &Policy| {
         let steering = Steering {
             docker_hub_by_mirror: true,
+            inspect: false,
         };
         drop(black_box(policy.evaluate_tunnel(
             black_box(&host),

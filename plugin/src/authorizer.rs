@@ -221,6 +221,7 @@ impl Case<'_> {
                 // Docker Hub serves no archives; whether the mirror carries it does not matter here.
                 let steering = Steering {
                     docker_hub_by_mirror: true,
+                    inspect: false,
                 };
                 match self.policy.evaluate_tunnel(host, *port, &steering) {
                     TunnelDecision::Allow(permit) => self.grant = Some(permit.grant().clone()),

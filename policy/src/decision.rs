@@ -42,6 +42,7 @@ pub struct TunnelPermit {
     port: u16,
     grant: Grant,
     listed: bool,
+    inspected: bool,
 }
 
 /// May an image come to be without a pull?
@@ -111,6 +112,7 @@ impl TunnelPermit {
             port,
             grant,
             listed,
+            inspected: false,
         }
     }
 
@@ -119,6 +121,16 @@ impl TunnelPermit {
     #[must_use]
     pub const fn is_listed(&self) -> bool {
         self.listed
+    }
+
+    pub(crate) fn inspected(self, inspected: bool) -> Self {
+        Self { inspected, ..self }
+    }
+
+    /// Whether what goes through is to be read and judged request by request. Then no byte goes through unread.
+    #[must_use]
+    pub const fn is_inspected(&self) -> bool {
+        self.inspected
     }
 
     /// The host that was allowed.

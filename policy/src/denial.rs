@@ -11,6 +11,7 @@ use crate::category::Category;
 use crate::host::{Host, Registry};
 use crate::local::LocalImage;
 use crate::repository::Repository;
+use crate::via::Via;
 
 /// A refusal. Its [`Display`](fmt::Display) is the text that users read: one line, fit for a reason phrase.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub enum Reason {
     HostNotAllowed(Registry, u16),
     /// Docker Hub is reached through the mirror alone.
     DockerHubOnlyByMirror(Host),
+    /// The registry is reached another way than by a tunnel.
+    NotDirect(Registry, Via),
 }
 
 // === impl Denial ===
@@ -109,6 +112,7 @@ impl Reason {
             Self::GatesNotInForce(_) => "gates-not-in-force",
             Self::HostNotAllowed(..) => "host-not-allowed",
             Self::DockerHubOnlyByMirror(_) => "docker-hub-only-by-mirror",
+            Self::NotDirect(..) => "registry-not-direct",
         }
     }
 
@@ -123,6 +127,7 @@ impl Reason {
                 format!("local-images.{}", kind.key())
             }
             Self::HostNotAllowed(..) | Self::DockerHubOnlyByMirror(_) => "egress".to_owned(),
+            Self::NotDirect(registry, _) => format!("registries[{registry}]"),
         }
     }
 
@@ -164,6 +169,12 @@ impl Reason {
                     host.host()
                 )
             }
+            Self::NotDirect(_, Via::Mirror | Via::Direct) => formatter.write_str(
+                "`via` of the registry is `mirror`; `ramgate check IMAGE` says whether an image is allowed",
+            ),
+            Self::NotDirect(_, Via::Inspect) => formatter.write_str(
+                "`via` of the registry is `inspect`, and `egress.inspect` of the settings is not set",
+            ),
             Self::DockerHubOnlyByMirror(_) => {
                 formatter.write_str("Docker Hub is reached through the mirror only; `ramgate check IMAGE` says whether an image is allowed")
             }
@@ -204,6 +215,10 @@ impl fmt::Display for Reason {
             Self::HostNotAllowed(registry, _) => {
                 restricted(formatter, registry, "registry", "registries")
             }
+            Self::NotDirect(registry, _) => write!(
+                formatter,
+                "Access to {registry} has been restricted by your administrators: the daemon may not fetch this directly"
+            ),
             Self::DockerHubOnlyByMirror(_) => formatter
                 .write_str("Access to docker.io has been restricted by your administrators: the mirror did not serve this, and the daemon may not fetch it directly"),
         }

@@ -28,6 +28,8 @@ pub(crate) struct HostPattern(String);
 struct KnownRegistry {
     registry: &'static str,
     hosts: &'static [&'static str],
+    /// Where its tokens come from, if from another host; these serve no content.
+    tokens: &'static [&'static str],
 }
 
 /// What a word of a [`KnownRegistry`] stands for.
@@ -36,12 +38,28 @@ type Bindings<'a> = Vec<(&'static str, &'a str)>;
 /// The hosts at which an allowed `registry` may be reached beside its own, at port 443.
 pub(crate) fn hosts_of(registry: &Registry) -> impl Iterator<Item = HostPattern> {
     let host = registry.host().as_str();
-    let known = KNOWN_REGISTRIES
-        .iter()
-        .filter(|_| registry.port() == DEFAULT_PORT);
-    known
+    known(registry)
         .filter_map(move |known| known.bind(host).map(|bindings| known.expand(&bindings)))
         .flatten()
+}
+
+/// The hosts that give out tokens for `registry`, other than itself, at port 443.
+pub(crate) fn token_hosts_of(registry: &Registry) -> impl Iterator<Item = HostPattern> {
+    let host = registry.host().as_str();
+    known(registry)
+        .filter(move |known| known.bind(host).is_some())
+        .flat_map(|known| known.tokens)
+        .map(|host| HostPattern((*host).to_owned()))
+}
+
+fn known(registry: &Registry) -> impl Iterator<Item = &'static KnownRegistry> + use<> {
+    let at_default_port = registry.port() == DEFAULT_PORT;
+    KNOWN_REGISTRIES.iter().filter(move |_| at_default_port)
+}
+
+/// Whether `host` gives out Docker Hub's tokens, and nothing else.
+pub(crate) fn is_docker_hub_token_host(host: &Host) -> bool {
+    host.as_str() == DOCKER_HUB_TOKEN_HOST
 }
 
 /// The same for an allowed `*.domain`, for every known registry that lies below `domain`.
@@ -131,6 +149,7 @@ impl KnownRegistry {
         let patterns: Vec<_> = self
             .hosts
             .iter()
+            .chain(self.tokens)
             .map(|host| HostPattern(substitute(host, bindings)))
             .collect();
         patterns.into_iter()
@@ -177,7 +196,6 @@ const KNOWN_REGISTRIES: &[KnownRegistry] = &[
         hosts: &[
             "registry-1.docker.io",
             "index.docker.io",
-            "auth.docker.io",
             "registry.hub.docker.com",
             "hub.docker.com",
             "production.cloudflare.docker.com",
@@ -186,6 +204,7 @@ const KNOWN_REGISTRIES: &[KnownRegistry] = &[
             "docker-images-prod.s3.<region>.amazonaws.com",
             "docker-images-prod.s3.dualstack.<region>.amazonaws.com",
         ],
+        tokens: &["auth.docker.io"],
     },
     // docker/docs `allow-list.md`. Its blobs come from Docker Hub's CDN; where Docker Hub is closed, dhi.io is reached
     // through the mirror.
@@ -197,31 +216,37 @@ const KNOWN_REGISTRIES: &[KnownRegistry] = &[
             "production.cloudfront.docker.com",
             "docker-images-prod.6aa30f8b08e16409b46e0173d6de2f56.r2.cloudflarestorage.com",
         ],
+        tokens: &[],
     },
     // aquasecurity/trivy, documentation on air gaps and firewalls.
     KnownRegistry {
         registry: "ghcr.io",
         hosts: &["pkg-containers.githubusercontent.com"],
+        tokens: &[],
     },
     // Red Hat, "Firewall changes for container image pulls" (2023) and OpenShift's firewall pages: 01 to 03, and 04 to 06
     // from April 2025. The number is left open because it grew before; the domain is Quay's alone.
     KnownRegistry {
         registry: "quay.io",
         hosts: &["cdn.quay.io", "cdn<number>.quay.io"],
+        tokens: &[],
     },
     // The same: blobs have come from Quay's CDN since May 2023.
     KnownRegistry {
         registry: "registry.redhat.io",
-        hosts: &["sso.redhat.com", "cdn.quay.io", "cdn<number>.quay.io"],
+        hosts: &["cdn.quay.io", "cdn<number>.quay.io"],
+        tokens: &["sso.redhat.com"],
     },
     KnownRegistry {
         registry: "registry.access.redhat.com",
-        hosts: &["sso.redhat.com", "cdn.quay.io", "cdn<number>.quay.io"],
+        hosts: &["cdn.quay.io", "cdn<number>.quay.io"],
+        tokens: &["sso.redhat.com"],
     },
     // AWS, VPC endpoint policy for ECR: one layer bucket of AWS's own to a region.
     KnownRegistry {
         registry: "<account>.dkr.ecr.<region>.amazonaws.com",
         hosts: &["prod-<region>-starport-layer-bucket.s3.<region>.amazonaws.com"],
+        tokens: &[],
     },
     // AWS, EKS Anywhere requirements; the second seen in egress lists of 2026. Distributions of ECR's own.
     KnownRegistry {
@@ -230,31 +255,37 @@ const KNOWN_REGISTRIES: &[KnownRegistry] = &[
             "d2glxqk2uabbnd.cloudfront.net",
             "d5l0dvt14r5h8.cloudfront.net",
         ],
+        tokens: &[],
     },
     // Microsoft, "MCR client firewall rules".
     KnownRegistry {
         registry: "mcr.microsoft.com",
         hosts: &["<region>.data.mcr.microsoft.com"],
+        tokens: &[],
     },
     // Microsoft, "dedicated data endpoints" of Azure Container Registry.
     KnownRegistry {
         registry: "<name>.azurecr.io",
         hosts: &["<name>.<region>.data.azurecr.io"],
+        tokens: &[],
     },
     // kubernetes/registry.k8s.io: buckets of the project's own. Manifests are redirected to Artifact Registry, see above.
     KnownRegistry {
         registry: "registry.k8s.io",
         hosts: &["prod-registry-k8s-io-<region>.s3.dualstack.<region>.amazonaws.com"],
+        tokens: &[],
     },
     // Egress lists of 2026.
     KnownRegistry {
         registry: "nvcr.io",
-        hosts: &["authn.nvidia.com", "layers.nvcr.io"],
+        hosts: &["layers.nvcr.io"],
+        tokens: &["authn.nvidia.com"],
     },
     // GitLab documentation: tokens from gitlab.com/jwt/auth.
     KnownRegistry {
         registry: "registry.gitlab.com",
-        hosts: &["gitlab.com", "cdn.registry.gitlab-static.net"],
+        hosts: &["cdn.registry.gitlab-static.net"],
+        tokens: &["gitlab.com"],
     },
 ];
 
@@ -267,6 +298,9 @@ const DOCKER_HUB_DOMAINS: &[&str] = &[
     "cloudfront.docker.com",
     "ipv6.docker.com",
 ];
+
+/// docker/docs `allow-list.md`: "authentication".
+const DOCKER_HUB_TOKEN_HOST: &str = "auth.docker.io";
 
 /// The bucket of Docker Hub's blobs, under whatever account, region and endpoint of [`OBJECT_STORES`].
 const DOCKER_HUB_BUCKET: &str = "docker-images-prod";

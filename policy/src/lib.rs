@@ -28,10 +28,12 @@ mod origin;
 mod policy;
 mod reference;
 mod registries;
+mod registry_hosts;
 mod repository;
 mod request;
 mod scope;
 mod subject;
+mod via;
 
 pub use action::{Action, Right};
 pub use category::Category;
@@ -45,3 +47,4 @@ pub use reference::{ImageName, InvalidReference, Reference, check_path};
 pub use repository::{OFFICIAL_NAMESPACE, Repository};
 pub use request::Request;
 pub use subject::Subject;
+pub use via::Via;

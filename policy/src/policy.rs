@@ -25,9 +25,11 @@ use crate::known_hosts;
 use crate::local::{LocalImage, LocalRule};
 use crate::origin::OriginMap;
 use crate::registries::{Listing, Registries};
+use crate::registry_hosts::RegistryHosts;
 use crate::repository::Repository;
 use crate::request::Request;
 use crate::subject::Subject;
+use crate::via::Via;
 use file::{LocalImagesFile, Mode, PolicyFile, WatchMode};
 
 /// A policy in force. It is made from a file's text by [`Policy::parse`], and never half valid.
@@ -42,6 +44,7 @@ pub struct Policy {
     local: LocalImagesFile,
     watch: WatchMode,
     hosts: Hosts,
+    registry_hosts: RegistryHosts,
     owners: HashSet<String>,
     require_identity: bool,
     teams: Vec<Team>,
@@ -52,6 +55,8 @@ pub struct Policy {
 pub struct Steering {
     /// The mirror carries Docker Hub, so the daemon has no need of it.
     pub docker_hub_by_mirror: bool,
+    /// The network gate can read what goes to registries, and does so unless the policy says another way.
+    pub inspect: bool,
 }
 
 /// A group of callers with rules of its own.
@@ -120,7 +125,8 @@ impl Policy {
     /// Decides whether a connection may be opened to `host` at `port`.
     pub fn evaluate_tunnel(&self, host: &Host, port: u16, steering: &Steering) -> TunnelDecision {
         let permit = |grant, listed| {
-            TunnelDecision::Allow(TunnelPermit::new(host.clone(), port, grant, listed))
+            let permit = TunnelPermit::new(host.clone(), port, grant, listed);
+            TunnelDecision::Allow(permit.inspected(self.is_inspected(host, port, steering)))
         };
         match self.judge_tunnel(host, port, steering) {
             Ok((rule, listed)) => permit(Grant::new(rule), listed),
@@ -191,7 +197,29 @@ impl Policy {
         }
         let known =
             port == DEFAULT_PORT && known_hosts::hosts_of(registry).any(|known| known.covers(host));
-        known || self.hosts.rule(host, port).is_some()
+        known || self.hosts.rule(host, port).is_some() || self.registry_hosts.name(host, port)
+    }
+
+    /// The way to `registry` that the policy says, or that follows from `steering`.
+    fn via(&self, registry: &Registry, steering: &Steering) -> Via {
+        let written = self
+            .registries
+            .as_ref()
+            .and_then(|registries| registries.via(registry));
+        let implied = if steering.inspect {
+            Via::Inspect
+        } else {
+            Via::Direct
+        };
+        written.unwrap_or(implied)
+    }
+
+    /// Whether a tunnel to `host` is read: to a registry, but not to what only serves its blobs or tokens.
+    fn is_inspected(&self, host: &Host, port: u16, steering: &Steering) -> bool {
+        let registry = Registry::new(host.clone(), port);
+        let is_registry = self.is_registry(host, port)
+            && (registry.is_docker_hub() || !known_hosts::is_docker_hub_host(host));
+        steering.inspect && is_registry && self.via(&registry, steering) == Via::Inspect
     }
 
     /// Whether `host` at `port` is a registry, as far as that can be told from its name: the policy lists it as one, or it is
@@ -301,16 +329,33 @@ impl Policy {
             if !open && !lists(&hub) {
                 return Err(self.deny(Reason::HostNotAllowed(hub, port)));
             }
+            let rule = RuleName::Fixed("registries[docker.io]");
+            let via = self.via(&hub, steering);
+            // Read, or nothing but a token that whoever reads will want.
+            if steering.inspect
+                && via == Via::Inspect
+                && (registry == hub || known_hosts::is_docker_hub_token_host(host))
+            {
+                return Ok((rule, !open));
+            }
             // Through a tunnel no repository is seen, so categories could not be held.
-            if steering.docker_hub_by_mirror || self.hub.is_some() || !self.teams.is_empty() {
+            let only_mirror = steering.docker_hub_by_mirror || via != Via::Direct;
+            if only_mirror || self.hub.is_some() || !self.teams.is_empty() {
                 return Err(self.deny(Reason::DockerHubOnlyByMirror(host.clone())));
             }
-            return Ok((RuleName::Fixed("registries[docker.io]"), !open));
+            return Ok((rule, !open));
         }
         if lists(&registry) {
-            return Ok((RuleName::Fixed("registries"), true));
+            return match self.via(&registry, steering) {
+                Via::Inspect if steering.inspect => Ok((RuleName::Fixed("registries"), true)),
+                Via::Direct => Ok((RuleName::Fixed("registries"), true)),
+                via @ (Via::Inspect | Via::Mirror) => {
+                    Err(self.deny(Reason::NotDirect(registry, via)))
+                }
+            };
         }
-        match self.hosts.rule(host, port) {
+        let rule = self.hosts.rule(host, port);
+        match rule.or_else(|| self.registry_hosts.open(host, port, steering.inspect)) {
             Some(rule) => Ok((rule, true)),
             None if open => Ok((RuleName::Fixed(NO_LIST), false)),
             None => Err(self.deny(Reason::HostNotAllowed(registry, port))),

@@ -7,6 +7,7 @@ use crate::action::{Action, Right};
 use crate::host::{DEFAULT_PORT, Host, InvalidHost, Registry, split_port};
 use crate::repository::Repository;
 use crate::scope::{Glob, ScopeMap, Specificity};
+use crate::via::Via;
 
 /// `host[:port]` or `*.domain[:port]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +25,8 @@ pub(crate) struct Registries {
     below: HashMap<(String, u16), ScopeMap<Arc<Rule>>>,
     /// Domains in `below`, so that hosts without a wildcard over them cost one look-up a label.
     domains: HashSet<String>,
+    /// Which way to take, where an entry says so.
+    vias: HashMap<RegistryPattern, Via>,
 }
 
 /// One entry of the allow-list.
@@ -99,6 +102,27 @@ impl Registries {
             None if known => Listing::NoRepository,
             None => Listing::NoRegistry,
         }
+    }
+
+    /// Notes the way to `host`; gives the one that stood there before, if it is another.
+    pub(crate) fn steer(&mut self, host: &RegistryPattern, via: Via) -> Option<Via> {
+        let before = self.vias.insert(host.clone(), via);
+        before.filter(|before| *before != via)
+    }
+
+    /// The way that the closest entry for `registry` says.
+    pub(crate) fn via(&self, registry: &Registry) -> Option<Via> {
+        if self.vias.is_empty() {
+            return None;
+        }
+        let below = registry
+            .host()
+            .parents()
+            .filter_map(|domain| domain.parse().ok());
+        let below = below.map(|domain| RegistryPattern::Below(domain, registry.port()));
+        std::iter::once(RegistryPattern::Exact(registry.clone()))
+            .chain(below)
+            .find_map(|pattern| self.vias.get(&pattern).copied())
     }
 
     /// A rule that names the registry, whatever the repository.

@@ -154,6 +154,7 @@ fn tunnels_are_as_reviewed() {
                     port,
                     &Steering {
                         docker_hub_by_mirror,
+                        inspect: false,
                     },
                 );
                 let cell = match decision {

@@ -44,6 +44,7 @@ impl Gate {
         let policy = Arc::new(ArcSwap::from_pointee(parse(policy)));
         let mut config = Config::new(Steering {
             docker_hub_by_mirror: true,
+            inspect: false,
         });
         adjust(&mut config);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -7,15 +7,17 @@ use super::file::{DockerHubFile, PolicyFile, RegistryFile};
 use super::{Policy, Team};
 use crate::action::Right;
 use crate::document::{Document, Finding, Findings};
-use crate::host::{DEFAULT_PORT, Registry};
+use crate::host::{DEFAULT_PORT, InvalidHost, Registry};
 use crate::hosts::{Hosts, WEB_PORTS};
 use crate::hub::HubRules;
 use crate::known_hosts;
 use crate::origin::{OriginMap, split_prefix};
 use crate::reference::check_path;
 use crate::registries::{Registries, RegistryPattern, Rule};
+use crate::registry_hosts::RegistryHosts;
 use crate::repository::OFFICIAL_NAMESPACE;
 use crate::scope::Glob;
+use crate::via::Via;
 
 pub(super) fn policy(text: &str) -> Result<Policy, Findings> {
     let document = Document::<PolicyFile>::read(text)?;
@@ -23,6 +25,7 @@ pub(super) fn policy(text: &str) -> Result<Policy, Findings> {
         document: &document,
         findings: Vec::new(),
         hosts: Hosts::default(),
+        registry_hosts: RegistryHosts::default(),
     };
     let policy = check.policy(&document.value);
     Findings::none_of(check.findings)?;
@@ -34,6 +37,7 @@ struct Check<'a> {
     document: &'a Document<PolicyFile>,
     findings: Vec<Finding>,
     hosts: Hosts,
+    registry_hosts: RegistryHosts,
 }
 
 // === impl Check ===
@@ -65,7 +69,8 @@ impl Check<'_> {
         let origins = self.origins(file);
         let rule = Arc::from("egress.hosts");
         for (index, host) in file.egress.hosts.iter().enumerate() {
-            self.host(host, &WEB_PORTS, &rule, &format!("egress.hosts[{index}]"));
+            let inserted = self.hosts.insert(host, &WEB_PORTS, &rule);
+            self.host(host, inserted, &format!("egress.hosts[{index}]"));
         }
         let teams = self.teams(file);
         self.names(&file.subjects.owners, "subjects.owners");
@@ -79,6 +84,7 @@ impl Check<'_> {
             local: file.local_images.clone(),
             watch: file.watch,
             hosts: std::mem::take(&mut self.hosts),
+            registry_hosts: std::mem::take(&mut self.registry_hosts),
             owners: file.subjects.owners.iter().cloned().collect(),
             require_identity: file.subjects.require_identity,
             teams,
@@ -116,29 +122,41 @@ impl Check<'_> {
             });
             let name: Arc<str> = Arc::from(format!("registries[{}]", file.host));
             for (at, redirect) in file.redirect_hosts.iter().enumerate() {
-                self.host(
-                    redirect,
-                    &[DEFAULT_PORT],
-                    &name,
-                    &format!("{key}.redirect-hosts[{at}]"),
+                let hosts = self.registry_hosts.of(file.via);
+                let inserted = hosts.insert(redirect, &[DEFAULT_PORT], &name);
+                self.host(redirect, inserted, &format!("{key}.redirect-hosts[{at}]"));
+            }
+            self.known_hosts(&host, file.via, &name);
+            if let Some(other) = file.via.and_then(|via| registries.steer(&host, via)) {
+                self.report(
+                    &format!("{key}.via"),
+                    format!(
+                        "another entry for `{}` says `{other}`; a host goes one way",
+                        file.host
+                    ),
                 );
             }
-            self.known_hosts(&host, &name);
             registries.insert(host, globs, &Arc::new(Rule { name, rights }));
         }
         registries
     }
 
     /// Opens the hosts that an allowed registry is known to need.
-    fn known_hosts(&mut self, host: &RegistryPattern, rule: &Arc<str>) {
+    fn known_hosts(&mut self, host: &RegistryPattern, via: Option<Via>, rule: &Arc<str>) {
+        let hosts = self.registry_hosts.of(via);
         match host {
             RegistryPattern::Exact(registry) => {
-                known_hosts::hosts_of(registry)
-                    .for_each(|needed| self.hosts.insert_known(needed, rule));
+                known_hosts::hosts_of(registry).for_each(|needed| hosts.insert_known(needed, rule));
+                // Tokens are fetched by whoever has the credentials, and carry no content.
+                if via != Some(Via::Mirror) {
+                    let hosts = self.registry_hosts.of(Some(Via::Direct));
+                    known_hosts::token_hosts_of(registry)
+                        .for_each(|needed| hosts.insert_known(needed, rule));
+                }
             }
             RegistryPattern::Below(domain, DEFAULT_PORT) => {
                 known_hosts::hosts_below(domain)
-                    .for_each(|needed| self.hosts.insert_known(needed, rule));
+                    .for_each(|needed| hosts.insert_known(needed, rule));
             }
             RegistryPattern::Below(..) => {}
         }
@@ -239,8 +257,8 @@ impl Check<'_> {
         teams
     }
 
-    fn host(&mut self, pattern: &str, ports: &[u16], rule: &Arc<str>, key: &str) {
-        if let Err(error) = self.hosts.insert(pattern, ports, rule) {
+    fn host(&mut self, pattern: &str, inserted: Result<(), InvalidHost>, key: &str) {
+        if let Err(error) = inserted {
             self.report(
                 key,
                 format!("`{pattern}`: {error}; `host`, `host:port` or `*.domain` is expected"),

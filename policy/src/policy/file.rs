@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::Right;
 use crate::local::LocalRule;
+use crate::via::Via;
 
 /// A ramgate policy: which registries, which of Docker Hub's images, and what may become an image on this host.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -83,6 +84,10 @@ pub struct RegistryFile {
     /// Hosts that the registry redirects to; the daemon may reach them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub redirect_hosts: Vec<String>,
+    /// Which way the daemon takes there. Absent: `inspect` where the network gate inspects, else `direct`; Docker Hub by the
+    /// mirror where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<Via>,
 }
 
 /// Which of Docker Hub's images are allowed.
