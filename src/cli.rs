@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod decide;
+mod egress;
 mod ledger;
 mod policy;
 mod serve;
@@ -42,6 +43,8 @@ enum Command {
     Check(check::Check),
     /// Answer one authorization request from stdin, as the plugin would.
     Decide(decide::Decide),
+    /// Set up what the network gate needs on this host.
+    Egress(egress::Arguments),
     /// Show and change what is known of where images came from.
     Ledger(ledger::Arguments),
     /// Write, check or describe the policy.
@@ -101,6 +104,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Audit(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Decide(command) => command.run(arguments.log),
+        Command::Egress(command) => command.run(),
         Command::Ledger(command) => command.run(),
         Command::Policy(command) => command.run(),
         Command::Completions { shell } => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use ramgate_egress::Egress;
-use ramgate_mirror::Mirror;
+use ramgate_mirror::{Inspector, Mirror};
 use ramgate_plugin::{Authorizer, Engine, Gates, Identity, Registrar, Watch};
 use ramgate_policy::{Registry, Steering};
 use ramgate_provenance::{Canaries, Ledger};
@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::control;
+use crate::inspection;
 use crate::ledger::Desk;
 use crate::live_policy::LivePolicy;
 use crate::settings::{self, Settings};
@@ -114,19 +115,29 @@ fn start(
         let watch = Watch::new(registrar, identity, policy.current());
         tokio::spawn(watch.run(watching.clone()));
     }
+    let mut inspection = None;
     if let Some((listener, part)) = listeners.mirror.zip(settings.mirror.as_ref()) {
         let config = mirror_config(part, canaries.clone())?;
         let mirror = Mirror::new(config, policy.current(), ledger).context("mirror")?;
+        if settings
+            .egress
+            .as_ref()
+            .is_some_and(|egress| egress.inspect)
+        {
+            let inspector = Inspector::new(mirror.clone(), policy.current());
+            inspection = Some(inspection::set_up(&settings.state_dir, inspector)?);
+        }
         gates.spawn(ramgate_mirror::serve(listener, mirror, shutdown.clone()));
     }
     if let Some((listener, part)) = listeners.egress.zip(settings.egress.as_ref()) {
         let steering = Steering {
             docker_hub_by_mirror: settings.mirror.is_some(),
-            inspect: false,
+            inspect: part.inspect,
         };
         let config = ramgate_egress::Config {
             canaries,
             upstream_proxy: upstream_proxy(part)?,
+            inspection,
             ..ramgate_egress::Config::new(steering)
         };
         let egress = Egress::new(policy.current(), config);

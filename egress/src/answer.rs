@@ -12,11 +12,13 @@ use hyper::ext::ReasonPhrase;
 use ramgate_policy::Denial;
 
 use crate::destination::RefusedAddress;
+use crate::inspection::InspectedBody;
 use crate::target::{InvalidTarget, Target};
 use crate::upstream::UpstreamError;
 
 /// An answer: of the gate's own, or passed on.
-pub(crate) type Answer = Response<Either<Either<Full<Bytes>, Empty<Bytes>>, Incoming>>;
+pub(crate) type Answer =
+    Response<Either<Either<Full<Bytes>, Empty<Bytes>>, Either<Incoming, InspectedBody>>>;
 
 /// The tunnel is open.
 pub(crate) fn tunnel_open() -> Answer {
@@ -25,7 +27,12 @@ pub(crate) fn tunnel_open() -> Answer {
 
 /// Passed on from the target.
 pub(crate) fn forwarded(response: Response<Incoming>) -> Answer {
-    response.map(Either::Right)
+    response.map(|body| Either::Right(Either::Left(body)))
+}
+
+/// From whoever judges what is read.
+pub(crate) fn inspected(response: Response<InspectedBody>) -> Answer {
+    response.map(|body| Either::Right(Either::Right(body)))
 }
 
 /// The policy refused.
@@ -67,6 +74,15 @@ pub(crate) fn upstream_failed(target: &Target, error: &UpstreamError) -> Answer 
             target.port()
         ),
     )
+}
+
+/// What goes there is to be read, and nothing here reads.
+pub(crate) fn uninspected(target: &Target) -> Answer {
+    let text = format!(
+        "Access to {} has been restricted by your administrators (ramgate: inspection is not set up)",
+        target.host()
+    );
+    plain(StatusCode::FORBIDDEN, &text)
 }
 
 /// There is no room for another tunnel.

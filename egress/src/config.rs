@@ -5,6 +5,7 @@ use std::time::Duration;
 use ramgate_policy::Steering;
 use ramgate_provenance::Canaries;
 
+use crate::inspection::Inspection;
 use crate::upstream_proxy::UpstreamProxy;
 
 /// Steering and limits of the gate.
@@ -30,6 +31,8 @@ pub struct Config {
     pub canaries: Canaries,
     /// A proxy of the site, behind which the gate stands.
     pub upstream_proxy: Option<UpstreamProxy>,
+    /// What reads tunnels to registries, where `steering` says that they are read.
+    pub inspection: Option<Inspection>,
 }
 
 // === impl Config ===
@@ -54,6 +57,7 @@ impl Config {
             shutdown_grace: Duration::from_secs(5),
             canaries: Canaries::default(),
             upstream_proxy: None,
+            inspection: None,
         }
     }
 }

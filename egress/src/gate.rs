@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::connect;
 use crate::destination::{Destination, Unresolved};
 use crate::forward;
-use crate::guard::Guard;
+use crate::guard::{Guard, RefusedOpening};
 use crate::metrics::Metrics;
 use crate::resolver::Resolver;
 use crate::slot::Slot;
@@ -42,11 +42,12 @@ struct Shared {
     metrics: Arc<Metrics>,
 }
 
-/// A connection to a target that the policy permits, and the room for it.
-struct Admitted {
-    far: FarEnd,
-    guard: Guard,
-    slot: Slot,
+/// What the policy permits, and the room for it.
+enum Admitted {
+    /// A connection to the target.
+    Connected(FarEnd, Guard, Slot),
+    /// What goes there is to be read.
+    Inspected(TunnelPermit, Slot),
 }
 
 // === impl Egress ===
@@ -98,8 +99,11 @@ impl Egress {
             target: &target,
             since,
         };
-        let Admitted { far, guard, slot } = match self.admit(&asked).await {
-            Ok(admitted) => admitted,
+        let (far, guard, slot) = match self.admit(&asked).await {
+            Ok(Admitted::Connected(far, guard, slot)) => (far, guard, slot),
+            Ok(Admitted::Inspected(permit, slot)) => {
+                return self.inspect(request, target, permit, slot, tasks).await;
+            }
             Err(answer) => return answer,
         };
         match target.form() {
@@ -148,6 +152,11 @@ impl Egress {
             return Err(answer::overloaded(config.tunnels_max));
         };
         let slot = Slot::new(room, self.0.metrics.tunnels_open.clone());
+        if permit.is_inspected() {
+            audit::allowed(asked, &permit);
+            self.0.metrics.tunnels.inc();
+            return Ok(Admitted::Inspected(permit, slot));
+        }
         let begun = Instant::now();
         let destination = match self.resolve(asked.target, &permit).await {
             Ok(destination) => destination,
@@ -170,7 +179,36 @@ impl Egress {
             .observe(begun.elapsed().as_secs_f64());
         self.0.metrics.tunnels.inc();
         let guard = Guard::new(host.clone(), policy.is_registry(host, port));
-        Ok(Admitted { far, guard, slot })
+        Ok(Admitted::Connected(far, guard, slot))
+    }
+
+    /// Reads what is for a registry. Without what reads, nothing passes.
+    async fn inspect(
+        &self,
+        mut request: Request<Incoming>,
+        target: Target,
+        permit: TunnelPermit,
+        slot: Slot,
+        tasks: &Tasks,
+    ) -> Answer {
+        let Some(inspection) = self.config().inspection.clone() else {
+            return answer::uninspected(&target);
+        };
+        if target.form() == Form::Forward {
+            let response = inspection.answer(request, &permit).await;
+            return answer::inspected(response);
+        }
+        let upgrade = hyper::upgrade::on(&mut request);
+        let gate = self.clone();
+        tasks.spawn(async move {
+            let since = Instant::now();
+            let ended = inspection.converse(upgrade, &permit, gate.config()).await;
+            if let Err(refused) = ended {
+                gate.refused(&target, since, &refused);
+            }
+            drop(slot);
+        });
+        answer::tunnel_open()
     }
 
     /// The proxy through which `target` is reached, if one is.
@@ -222,14 +260,18 @@ impl Egress {
             opening_timeout: config.header_read_timeout,
         };
         if let Err(refused) = tunnel.carry(upgrade, far).await {
-            let asked = Asked {
-                method: &Method::CONNECT,
-                target,
-                since,
-            };
-            audit::opening_refused(&asked, &refused);
-            self.0.metrics.denied(refused.code(), Some(target.host()));
+            self.refused(target, since, &refused);
         }
+    }
+
+    fn refused(&self, target: &Target, since: Instant, refused: &RefusedOpening) {
+        let asked = Asked {
+            method: &Method::CONNECT,
+            target,
+            since,
+        };
+        audit::opening_refused(&asked, refused);
+        self.0.metrics.denied(refused.code(), Some(target.host()));
     }
 
     fn failed(&self, asked: &Asked<'_>, error: &UpstreamError) -> Answer {

@@ -15,6 +15,7 @@ mod config;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod inspection;
 mod manifest;
 mod manifests;
 mod mirror;
@@ -27,6 +28,7 @@ mod token;
 mod upstream;
 
 pub use config::{Config, Credentials, Upstream};
+pub use inspection::Inspector;
 pub use mirror::{Mirror, MirrorError};
 pub use reqwest::Url;
 pub use server::serve;

@@ -131,6 +131,26 @@ impl Upstreams {
         }
     }
 
+    /// How `registry` is reached in a caller's name, who asked for it as `host`; the caller brings its own credentials.
+    pub(crate) fn reach(
+        &self,
+        registry: &Registry,
+        host: &Host,
+    ) -> Result<(Client, Url), UpstreamError> {
+        let endpoint = self.endpoint(registry)?;
+        let mut url = endpoint.url.clone();
+        if !self.named.contains_key(registry) {
+            let bracketed = if host.as_str().contains(':') {
+                format!("[{host}]")
+            } else {
+                host.to_string()
+            };
+            url.set_host(Some(&bracketed))
+                .map_err(|_| UpstreamError::NoAddress)?;
+        }
+        Ok((endpoint.client.clone(), url))
+    }
+
     fn endpoint(&self, registry: &Registry) -> Result<Arc<Endpoint>, UpstreamError> {
         if let Some(endpoint) = self.named.get(registry) {
             return Ok(Arc::clone(endpoint));

@@ -57,6 +57,13 @@ fn known(registry: &Registry) -> impl Iterator<Item = &'static KnownRegistry> + 
     KNOWN_REGISTRIES.iter().filter(move |_| at_default_port)
 }
 
+/// The domains in which Docker Hub's registry has its names.
+pub(crate) fn docker_hub_domains() -> impl Iterator<Item = Host> {
+    ["docker.io", "hub.docker.com"]
+        .into_iter()
+        .filter_map(|domain| domain.parse().ok())
+}
+
 /// Whether `host` gives out Docker Hub's tokens, and nothing else.
 pub(crate) fn is_docker_hub_token_host(host: &Host) -> bool {
     host.as_str() == DOCKER_HUB_TOKEN_HOST

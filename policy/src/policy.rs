@@ -9,7 +9,7 @@ mod check;
 mod content;
 pub mod file;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::action::Action;
@@ -232,6 +232,17 @@ impl Policy {
             .as_ref()
             .is_some_and(|registries| registries.lists(&registry));
         listed || known_hosts::is_registry(host)
+    }
+
+    /// The hosts of all registries on the list, those of wildcards by their domain, sorted; `None` without a list.
+    #[must_use]
+    pub fn registry_hosts(&self) -> Option<Vec<Host>> {
+        let registries = self.registries.as_ref()?;
+        let mut hosts: BTreeSet<Host> = registries.hosts().collect();
+        if registries.lists(&Registry::docker_hub()) {
+            hosts.extend(known_hosts::docker_hub_domains());
+        }
+        Some(hosts.into_iter().collect())
     }
 
     /// What does not depend on the repository: `Some` rule for owners, who are exempt.

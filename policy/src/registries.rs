@@ -125,6 +125,13 @@ impl Registries {
             .find_map(|pattern| self.vias.get(&pattern).copied())
     }
 
+    /// Every host, and every domain below which hosts are, that an entry names.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = Host> {
+        let exact = self.exact.keys().map(|registry| registry.host().clone());
+        let below = self.domains.iter().filter_map(|domain| domain.parse().ok());
+        exact.chain(below)
+    }
+
     /// A rule that names the registry, whatever the repository.
     pub(crate) fn lists(&self, registry: &Registry) -> bool {
         self.scopes(registry).next().is_some()

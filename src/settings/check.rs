@@ -41,10 +41,10 @@ impl Check<'_> {
         let plugin_socket = self.path(&file.plugin.socket, "plugin.socket");
         let egress = self.egress(&file.egress);
         let mirror = self.mirror(&file.mirror, state.clone());
-        if file.egress.inspect {
+        if file.egress.inspect && !(file.mirror.enabled && file.egress.enabled) {
             self.report(
                 "egress.inspect",
-                "this version cannot terminate TLS; leave the key out or false",
+                "what is read is judged and fetched by the mirror: enable mirror and egress",
             );
         }
         if file.console.as_ref().is_some_and(|console| console.enabled) {
@@ -243,7 +243,7 @@ mod tests {
       "ghcr.io": { "url": "https://ghcr.io", "username": "x" }
     }
   },
-  "egress": { "inspect": true,
+  "egress": {
     "upstream-proxy": { "url": "https://proxy.acme.example", "username": "x", "no-proxy": [ "10.0.0.0/33" ] } }
 }"#,
             &[
@@ -257,7 +257,6 @@ mod tests {
                 "line 14: egress.upstream-proxy.url: `https://proxy.acme.example` is not of the form `http://host:port`; the proxy is spoken to without TLS, and given credentials by `username` and `password-file`",
                 "line 14: egress.upstream-proxy: `username` and `password-file` come together",
                 "line 14: egress.upstream-proxy.no-proxy: `10.0.0.0/33` is no host, domain, address or network; write as in `acme.example`, `.acme.example`, `10.0.0.0/8`",
-                "line 13: egress.inspect: this version cannot terminate TLS; leave the key out or false",
             ],
         );
     }

@@ -12,6 +12,8 @@ use super::file::{EgressPart, UpstreamProxyPart};
 #[derive(Clone, Debug)]
 pub(crate) struct Egress {
     pub(crate) listen: SocketAddr,
+    /// Whether tunnels to registries are read.
+    pub(crate) inspect: bool,
     pub(crate) upstream_proxy: Option<UpstreamProxy>,
 }
 
@@ -35,6 +37,7 @@ impl Check<'_> {
         };
         Some(Egress {
             listen: listen?,
+            inspect: part.inspect,
             upstream_proxy,
         })
     }

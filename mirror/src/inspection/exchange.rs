@@ -1,0 +1,290 @@
+//! One exchange with the registry, in the caller's name.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, header};
+use ramgate_policy::{DEFAULT_PORT, Digest, Host, Permit, Policy, Registry};
+use ramgate_provenance::Verified;
+use reqwest::{Client, Url};
+
+use super::Realms;
+use super::route::Purpose;
+use crate::answer::{self, CONTENT_DIGEST, Kind, Unserved};
+use crate::challenge::Challenge;
+use crate::manifest::{Manifest, SIZE_MAX_BYTES};
+use crate::mirror::Mirror;
+use crate::origins::CONFIG_SIZE_MAX_BYTES;
+use crate::path::Pointer;
+use crate::upstream::{UpstreamError, limited};
+
+/// What an exchange needs.
+pub(super) struct Exchange<'a> {
+    pub(super) mirror: &'a Mirror,
+    pub(super) policy: &'a Policy,
+    pub(super) realms: &'a Realms,
+    pub(super) registry: &'a Registry,
+    pub(super) host: &'a Host,
+}
+
+// === impl Exchange ===
+
+impl Exchange<'_> {
+    /// Passes on a request that names no repository.
+    pub(super) async fn pass_on(&self, request: Request<Body>) -> Response<Body> {
+        let sent = self.send(request).await;
+        sent.map_or_else(|error| failed(&error.into(), Kind::Manifest), stream)
+    }
+
+    /// Does what `permit` allows.
+    pub(super) async fn carry_out(
+        &self,
+        permit: &Permit,
+        purpose: &Purpose,
+        request: Request<Body>,
+    ) -> Response<Body> {
+        let is_get = *request.method() == Method::GET;
+        let (done, kind) = match purpose {
+            Purpose::Manifest(pointer) if is_get => (
+                self.manifest(permit, pointer, request).await,
+                Kind::Manifest,
+            ),
+            Purpose::Blob(digest) if is_get => {
+                (self.blob(permit, digest, request).await, Kind::Blob)
+            }
+            Purpose::Manifest(_) | Purpose::Blob(_) | Purpose::Listing => {
+                let fetched = self.fetch(request).await;
+                (fetched.map(stream).map_err(Unserved::from), Kind::Tags)
+            }
+            Purpose::Push { .. } => {
+                let sent = self.send(request).await;
+                (sent.map(stream).map_err(Unserved::from), Kind::Blob)
+            }
+        };
+        done.unwrap_or_else(|problem| failed(&problem, kind))
+    }
+
+    /// A manifest, read whole: it is what its digest says, and leads nowhere else.
+    async fn manifest(
+        &self,
+        permit: &Permit,
+        pointer: &Pointer,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Unserved> {
+        let response = self.fetch(request).await?;
+        if response.status() != StatusCode::OK {
+            return Ok(stream(response));
+        }
+        let headers = response.headers().clone();
+        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let bytes = limited(response, SIZE_MAX_BYTES)
+            .await?
+            .ok_or(Unserved::TooLarge)?;
+        let announced: Option<Digest> = text(CONTENT_DIGEST).and_then(|digest| digest.parse().ok());
+        let expected = match pointer {
+            Pointer::Digest(digest) => Some(digest),
+            Pointer::Tag(_) => announced.as_ref(),
+        };
+        let verified = match expected {
+            Some(digest) => Verified::of(&bytes, digest),
+            None => Verified::by_sha256(&bytes),
+        };
+        let verified = verified.ok_or(Unserved::Mismatch)?;
+        let media_type = text(header::CONTENT_TYPE).unwrap_or_default();
+        let manifest = Manifest::new(media_type, bytes.into())?;
+        self.mirror
+            .origins()
+            .saw_manifest(permit.repository(), verified.digest(), &manifest)
+            .await?;
+        Ok(respond(
+            StatusCode::OK,
+            &headers,
+            Body::from(manifest.bytes),
+        ))
+    }
+
+    /// A blob, passed on as it comes; an image's config is looked at first, for what its layers are.
+    async fn blob(
+        &self,
+        permit: &Permit,
+        digest: &Digest,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Unserved> {
+        let response = self.fetch(request).await?;
+        let origins = self.mirror.origins();
+        let small = response
+            .content_length()
+            .is_some_and(|length| length <= CONFIG_SIZE_MAX_BYTES);
+        let is_whole = response.status() == StatusCode::OK;
+        if !(is_whole && small && origins.knows_config(permit.repository(), digest)?) {
+            return Ok(stream(response));
+        }
+        let headers = response.headers().clone();
+        let limit = usize::try_from(CONFIG_SIZE_MAX_BYTES).unwrap_or(usize::MAX);
+        let config = limited(response, limit).await?.ok_or(Unserved::TooLarge)?;
+        if Verified::of(&config, digest).is_none() {
+            return Err(Unserved::Mismatch);
+        }
+        origins.saw_config(permit.repository(), &config).await?;
+        Ok(respond(StatusCode::OK, &headers, Body::from(config)))
+    }
+
+    /// Sends a request for content, and follows redirects to hosts that are named.
+    async fn fetch(&self, request: Request<Body>) -> Result<reqwest::Response, UpstreamError> {
+        let (client, base) = self.upstream()?;
+        let (parts, _) = request.into_parts();
+        let mut url = target(&base, parts.uri.path(), parts.uri.query());
+        let mut headers = outgoing(&parts.headers);
+        // The digest is of the content, not of a coding of it.
+        headers.insert(header::ACCEPT_ENCODING, IDENTITY);
+        for _ in 0..=REDIRECTS_MAX {
+            let request = client.request(parts.method.clone(), url.clone());
+            let response = request
+                .headers(headers.clone())
+                .send()
+                .await
+                .map_err(unreachable)?;
+            if !response.status().is_redirection() {
+                self.learn(&response);
+                return Ok(response);
+            }
+            let location = response.headers().get(header::LOCATION);
+            let next = location
+                .and_then(|location| location.to_str().ok())
+                .and_then(|location| url.join(location).ok())
+                .ok_or(UpstreamError::Redirects)?;
+            if !same_authority(&next, &base) {
+                if !self.may_follow(&base, &next) {
+                    let host = next.host_str().unwrap_or_default().to_owned();
+                    return Err(UpstreamError::ForeignRedirect(host));
+                }
+                // They are the registry's alone; a presigned address takes no second authorization.
+                headers.remove(header::AUTHORIZATION);
+                headers.remove(header::COOKIE);
+            }
+            url = next;
+        }
+        Err(UpstreamError::Redirects)
+    }
+
+    /// Sends a request with its body, and follows nothing.
+    async fn send(&self, request: Request<Body>) -> Result<reqwest::Response, UpstreamError> {
+        let (client, base) = self.upstream()?;
+        let (parts, body) = request.into_parts();
+        let url = target(&base, parts.uri.path(), parts.uri.query());
+        let mut outgoing = client
+            .request(parts.method.clone(), url)
+            .headers(outgoing(&parts.headers));
+        if !matches!(parts.method, Method::GET | Method::HEAD) {
+            outgoing = outgoing.body(reqwest::Body::wrap_stream(body.into_data_stream()));
+        }
+        let response = outgoing.send().await.map_err(unreachable)?;
+        self.learn(&response);
+        Ok(response)
+    }
+
+    /// The registry, at the host that the client asked for unless the settings say where it is.
+    fn upstream(&self) -> Result<(Client, Url), UpstreamError> {
+        self.mirror.upstreams().reach(self.registry, self.host)
+    }
+
+    /// Where the registry says that its tokens are, if on its own host: what is asked there may pass.
+    fn learn(&self, response: &reqwest::Response) {
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return;
+        }
+        let challenges = response.headers().get_all(header::WWW_AUTHENTICATE).iter();
+        for challenge in challenges.filter_map(|value| value.to_str().ok()) {
+            let Ok(challenge) = Challenge::parse(challenge) else {
+                continue;
+            };
+            let realm = challenge.realm;
+            let host = realm.host_str().and_then(|host| host.parse().ok());
+            let port = realm.port_or_known_default().unwrap_or(DEFAULT_PORT);
+            if host.map(|host| Registry::new(host, port)).as_ref() == Some(self.registry) {
+                self.realms.learn(self.registry, realm.path());
+            }
+        }
+    }
+
+    fn may_follow(&self, base: &Url, next: &Url) -> bool {
+        let safe = next.scheme() == "https" || (next.scheme() == "http" && base.scheme() == "http");
+        let plain = next.username().is_empty() && next.password().is_none();
+        let port = next.port_or_known_default().unwrap_or(DEFAULT_PORT);
+        let host = next.host_str().and_then(|host| host.parse::<Host>().ok());
+        safe && plain
+            && host.is_some_and(|host| self.policy.names_redirect(self.registry, &host, port))
+    }
+}
+
+fn failed(problem: &Unserved, kind: Kind) -> Response<Body> {
+    let cause = std::error::Error::source(problem).map(ToString::to_string);
+    tracing::warn!(error = %problem, cause, "upstream failed");
+    answer::unserved(problem, kind)
+}
+
+/// `path` and `query` as they came, which were judged, at `base`.
+fn target(base: &Url, path: &str, query: Option<&str>) -> Url {
+    let mut url = base.clone();
+    url.set_path(path);
+    url.set_query(query);
+    url
+}
+
+fn same_authority(one: &Url, other: &Url) -> bool {
+    one.scheme() == other.scheme()
+        && one.host_str() == other.host_str()
+        && one.port_or_known_default() == other.port_or_known_default()
+}
+
+fn outgoing(headers: &HeaderMap) -> HeaderMap {
+    let mut headers = end_to_end(headers);
+    // The client's was checked against the tunnel; the registry's real host may be another.
+    headers.remove(header::HOST);
+    headers.remove(header::EXPECT);
+    headers
+}
+
+/// Without what belongs to one connection (RFC 9110, section 7.6.1).
+fn end_to_end(headers: &HeaderMap) -> HeaderMap {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    let mut kept = headers.clone();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        kept.remove(name);
+    }
+    kept
+}
+
+fn stream(response: reqwest::Response) -> Response<Body> {
+    let (status, headers) = (response.status(), response.headers().clone());
+    respond(status, &headers, Body::from_stream(response.bytes_stream()))
+}
+
+fn respond(status: StatusCode, headers: &HeaderMap, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = end_to_end(headers);
+    response
+}
+
+/// The error without its URL, which may be presigned.
+fn unreachable(error: reqwest::Error) -> UpstreamError {
+    UpstreamError::Unreachable(error.without_url())
+}
+
+const HOP_BY_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+const IDENTITY: axum::http::HeaderValue = axum::http::HeaderValue::from_static("identity");
+/// Docker Hub redirects once; some registries twice.
+const REDIRECTS_MAX: usize = 5;

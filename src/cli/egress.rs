@@ -1,0 +1,39 @@
+//! `ramgate egress`: what the network gate needs on this host.
+
+mod ca;
+
+use clap::{Args, Subcommand};
+
+use super::{CommandError, Outcome, SettingsArgument};
+
+/// Set up what the network gate needs on this host.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  ramgate egress ca init\n  ramgate egress ca install\n  systemctl restart ramgate docker"
+)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    settings: SettingsArgument,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The certificate authority with which `egress.inspect` reads what goes to registries.
+    Ca {
+        #[command(subcommand)]
+        command: ca::Ca,
+    },
+}
+
+// === impl Arguments ===
+
+impl Arguments {
+    pub(super) fn run(&self) -> Result<Outcome, CommandError> {
+        let settings = self.settings.load()?;
+        match &self.command {
+            Command::Ca { command } => command.run(&settings),
+        }
+    }
+}
