@@ -12,6 +12,8 @@ mod forwarding;
 #[cfg(test)]
 mod http2;
 #[cfg(test)]
+mod inspection;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod openings;

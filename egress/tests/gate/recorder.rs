@@ -34,6 +34,13 @@ pub(crate) fn only_event() -> Fields {
     events[0].clone()
 }
 
+/// The last event of this test.
+#[track_caller]
+pub(crate) fn last_event() -> Fields {
+    let events = EVENTS.take();
+    events.last().expect("there is an event").clone()
+}
+
 // === impl Recorder ===
 
 impl Subscriber for Recorder {

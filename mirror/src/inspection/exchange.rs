@@ -13,7 +13,7 @@ use crate::challenge::Challenge;
 use crate::manifest::{Manifest, SIZE_MAX_BYTES};
 use crate::mirror::Mirror;
 use crate::origins::CONFIG_SIZE_MAX_BYTES;
-use crate::path::Pointer;
+use crate::path::{self, Pointer};
 use crate::upstream::{UpstreamError, limited};
 
 /// What an exchange needs.
@@ -199,7 +199,9 @@ impl Exchange<'_> {
             let realm = challenge.realm;
             let host = realm.host_str().and_then(|host| host.parse().ok());
             let port = realm.port_or_known_default().unwrap_or(DEFAULT_PORT);
-            if host.map(|host| Registry::new(host, port)).as_ref() == Some(self.registry) {
+            let own = host.map(|host| Registry::new(host, port)).as_ref() == Some(self.registry);
+            // What is of a repository stays so, whatever the registry says.
+            if own && path::parse(realm.path(), None).is_err() {
                 self.realms.learn(self.registry, realm.path());
             }
         }

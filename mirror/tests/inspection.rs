@@ -1,0 +1,281 @@
+//! What an inspector passes on, to whom, and what it keeps back. The registry and the store that it redirects to are servers
+//! here, which note what reaches them.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::{Method, Response, StatusCode, header};
+use ramgate_mirror::{Config, Inspector, Mirror, Upstream};
+use ramgate_policy::Policy;
+use ramgate_provenance::{Canaries, Ledger};
+
+const REGISTRY: &str = "registry.acme.example";
+/// SHA-256 of `blob`.
+const BLOB: &str = "sha256:fa2c8cc4f28176bbeed4b736df569a34c79cd3723e9ec42f9674b4d46ac6b8b8";
+const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+const MANIFEST: &str = r#"{"schemaVersion":2,"layers":[]}"#;
+const ELSEWHERE: &str =
+    r#"{"schemaVersion":2,"layers":[{"digest":"","urls":["https://evil.example/x"]}]}"#;
+
+/// What reached a server: method, path, authorization, content.
+type Seen = Arc<Mutex<Vec<[String; 4]>>>;
+
+/// A registry, a store behind it, and what judges the way there.
+struct World {
+    inspector: Inspector,
+    registry: Seen,
+    store: Seen,
+    _folder: tempfile::TempDir,
+}
+
+/// A server that answers as `answer` says, and what reached it.
+async fn serve(
+    answer: impl Fn(&str, &str) -> Response<Body> + Clone + Send + Sync + 'static,
+) -> (SocketAddr, Seen) {
+    let seen = Seen::default();
+    let noted = Arc::clone(&seen);
+    let router = Router::new().fallback(move |request: Request| {
+        let (noted, answer) = (Arc::clone(&noted), answer.clone());
+        async move {
+            let (parts, body) = request.into_parts();
+            let authorization = parts.headers.get(header::AUTHORIZATION);
+            let authorization = authorization
+                .map_or("", |value| value.to_str().unwrap())
+                .to_owned();
+            let content =
+                String::from_utf8(to_bytes(body, 1 << 20).await.unwrap().to_vec()).unwrap();
+            let path = parts.uri.path_and_query().unwrap().to_string();
+            let response = answer(parts.method.as_str(), &path);
+            noted
+                .lock()
+                .unwrap()
+                .push([parts.method.to_string(), path, authorization, content]);
+            response
+        }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (address, seen)
+}
+
+fn answer(status: StatusCode, headers: &[(&str, &str)], body: &'static str) -> Response<Body> {
+    let mut response = Response::builder().status(status);
+    for (name, value) in headers {
+        response = response.header(*name, *value);
+    }
+    response.body(Body::from(body)).unwrap()
+}
+
+async fn world() -> World {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (store_address, store) = serve(|_, _| answer(StatusCode::OK, &[], "blob")).await;
+    let (address, registry) = serve(move |method, path| {
+        let to = |host: &str| {
+            let location = format!("http://{host}/data?signature=x");
+            answer(
+                StatusCode::TEMPORARY_REDIRECT,
+                &[("location", location.as_str())],
+                "",
+            )
+        };
+        match (method, path) {
+            ("GET", "/v2/") => {
+                let challenge = format!(r#"Bearer realm="https://{REGISTRY}/token",service="x""#);
+                answer(
+                    StatusCode::UNAUTHORIZED,
+                    &[("www-authenticate", challenge.as_str())],
+                    "",
+                )
+            }
+            ("GET", path) if path.starts_with("/v2/acme/app/blobs/") => {
+                to(&store_address.to_string())
+            }
+            ("GET", path) if path.starts_with("/v2/acme/away/blobs/") => to("127.0.0.1:9"),
+            ("GET", "/v2/acme/app/manifests/elsewhere") => answer(
+                StatusCode::OK,
+                &[("content-type", MANIFEST_TYPE)],
+                ELSEWHERE,
+            ),
+            ("GET", path) if path.contains("/manifests/") => {
+                answer(StatusCode::OK, &[("content-type", MANIFEST_TYPE)], MANIFEST)
+            }
+            ("POST", _) => answer(
+                StatusCode::ACCEPTED,
+                &[("location", "/v2/acme/app/blobs/uploads/1")],
+                "",
+            ),
+            ("PATCH", _) => answer(StatusCode::ACCEPTED, &[], ""),
+            _ => answer(StatusCode::OK, &[], "{}"),
+        }
+    })
+    .await;
+    let policy = format!(
+        r#"{{ "version": 1, "registries": [
+             {{ "host": "{REGISTRY}", "repositories": ["acme/**"], "actions": ["pull", "push"], "redirect-hosts": ["{store_address}"] }},
+             {{ "host": "{REGISTRY}", "repositories": ["read/**"] }} ] }}"#
+    );
+    let policy = Arc::new(ArcSwap::from_pointee(Policy::parse(&policy).unwrap()));
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = Upstream {
+        url: format!("http://{address}").parse().unwrap(),
+        ca_pem: None,
+        credentials: None,
+        token_realms: Vec::new(),
+    };
+    let config = Config {
+        storage: folder.path().join("mirror"),
+        tag_ttl: Duration::ZERO,
+        stale_if_error: Duration::ZERO,
+        upstreams: BTreeMap::from([(REGISTRY.parse().unwrap(), upstream)]),
+        canaries: Canaries::default(),
+    };
+    let ledger = Ledger::open(&folder.path().join("ledger.redb"))
+        .unwrap()
+        .ledger;
+    let mirror = Mirror::new(config, Arc::clone(&policy), Arc::new(ledger)).unwrap();
+    World {
+        inspector: Inspector::new(mirror, policy),
+        registry,
+        store,
+        _folder: folder,
+    }
+}
+
+// === impl World ===
+
+impl World {
+    async fn ask(&self, method: Method, path: &str, content: &'static str) -> (StatusCode, String) {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, "Basic users-own")
+            .header(header::COOKIE, "session=1")
+            .header("proxy-authorization", "Basic for-the-proxy")
+            .body(Body::from(content))
+            .unwrap();
+        let response = self
+            .inspector
+            .respond(&REGISTRY.parse().unwrap(), 443, request)
+            .await;
+        let status = response.status();
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, String) {
+        self.ask(Method::GET, path, "").await
+    }
+}
+
+fn taken(seen: &Seen) -> Vec<[String; 4]> {
+    std::mem::take(&mut seen.lock().unwrap())
+}
+
+#[tokio::test]
+async fn the_callers_credentials_reach_the_registry_and_nobody_else() {
+    let world = world().await;
+    let path = format!("/v2/acme/app/blobs/{BLOB}");
+    assert_eq!(world.get(&path).await, (StatusCode::OK, "blob".to_owned()));
+    let expected = ["GET", path.as_str(), "Basic users-own", ""].map(str::to_owned);
+    assert_eq!(taken(&world.registry), [expected]);
+    assert_eq!(
+        taken(&world.store),
+        [["GET", "/data?signature=x", "", ""].map(str::to_owned)]
+    );
+}
+
+#[tokio::test]
+async fn a_redirect_to_a_host_that_nobody_named_is_refused() {
+    let world = world().await;
+    let (status, body) = world.get(&format!("/v2/acme/away/blobs/{BLOB}")).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(body.contains("redirects to `127.0.0.1`"), "{body}");
+}
+
+#[tokio::test]
+async fn what_is_denied_reaches_nobody() {
+    let world = world().await;
+    for (method, path) in [
+        (Method::GET, "/v2/other/app/manifests/1".to_owned()),
+        (Method::HEAD, "/v2/other/app/manifests/1".to_owned()),
+        (Method::GET, format!("/v2/other/app/blobs/{BLOB}")),
+        (Method::PUT, "/v2/read/app/manifests/1".to_owned()),
+        (Method::POST, "/v2/read/app/blobs/uploads/".to_owned()),
+        (
+            Method::POST,
+            format!("/v2/acme/app/blobs/uploads/?mount={BLOB}&from=other/app"),
+        ),
+        (Method::DELETE, format!("/v2/read/app/manifests/{BLOB}")),
+    ] {
+        let (status, _) = world.ask(method.clone(), &path, "").await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{method} {path}");
+    }
+    for path in [
+        "/",
+        "/v2/_catalog",
+        "/v1/search?q=x",
+        "/token?scope=x",
+        "/v2/acme/%61pp/manifests/1",
+    ] {
+        let (status, _) = world.get(path).await;
+        assert!(status.is_client_error(), "{path}: {status}");
+    }
+    assert_eq!(taken(&world.registry), Vec::<[String; 4]>::new());
+}
+
+#[tokio::test]
+async fn a_push_goes_through_with_its_content() {
+    let world = world().await;
+    let (status, _) = world
+        .ask(Method::POST, "/v2/acme/app/blobs/uploads/", "")
+        .await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    let (status, _) = world
+        .ask(Method::PATCH, "/v2/acme/app/blobs/uploads/1", "a layer")
+        .await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    let (status, _) = world
+        .ask(Method::PUT, "/v2/acme/app/manifests/1", MANIFEST)
+        .await;
+    assert_eq!(status, StatusCode::OK);
+    let contents: Vec<String> = taken(&world.registry)
+        .into_iter()
+        .map(|[.., content]| content)
+        .collect();
+    assert_eq!(contents, ["", "a layer", MANIFEST]);
+}
+
+#[tokio::test]
+async fn manifests_are_what_their_digests_say_and_lead_nowhere_else() {
+    let world = world().await;
+    assert_eq!(
+        world.get("/v2/acme/app/manifests/1").await,
+        (StatusCode::OK, MANIFEST.to_owned())
+    );
+    let (status, body) = world.get(&format!("/v2/acme/app/manifests/{BLOB}")).await;
+    assert_eq!(status, StatusCode::BAD_GATEWAY, "{body}");
+    let (status, body) = world.get("/v2/acme/app/manifests/elsewhere").await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(body.contains("layers at other places"), "{body}");
+}
+
+#[tokio::test]
+async fn tokens_are_fetched_where_the_registry_said_that_they_are() {
+    let world = world().await;
+    assert!(world.get("/token?scope=x").await.0.is_client_error());
+    assert_eq!(world.get("/v2/").await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        world.get("/token?scope=x").await,
+        (StatusCode::OK, "{}".to_owned())
+    );
+    assert!(world.get("/token/other").await.0.is_client_error());
+}

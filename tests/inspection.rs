@@ -1,0 +1,168 @@
+//! `egress.inspect` on real engines: what goes to a registry itself is judged by repository, whoever asks, with no plugin and no
+//! mirror in the way.
+//!
+//! Names are those of engines: `cargo test --features engines --test inspection -- 28.5`.
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use libtest_mimic::{Arguments, Trial};
+use ramgate_lab::{Builder, EngineKind, Lab, LabOptions, Output, Steering};
+use serde_json::{Value, json};
+
+/// The network gate alone.
+const EGRESS_ONLY: Steering = Steering {
+    plugin: false,
+    mirror: false,
+    hosts_toml: false,
+    egress: true,
+};
+const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let trials = EngineKind::ALL
+        .into_iter()
+        .map(|kind| {
+            Trial::test(kind.name(), move || {
+                on(kind).map_err(|error| format!("{error:#}").into())
+            })
+        })
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit()
+}
+
+fn on(kind: EngineKind) -> Result<()> {
+    let lab = Lab::start(kind, &LabOptions::default())?;
+    let result = set_up(&lab).and_then(|()| inspected(&lab));
+    result.map_err(|error| error.context(lab.report()))
+}
+
+/// As an administrator would: an authority, what the host trusts, and then the gates.
+fn set_up(lab: &Lab) -> Result<()> {
+    let mut settings = Lab::settings();
+    if let Some(settings) = settings.as_object_mut() {
+        settings.insert("egress".to_owned(), json!({ "inspect": true }));
+    }
+    lab.install_ramgate(
+        Path::new(env!("CARGO_BIN_EXE_ramgate")),
+        &policy(),
+        &settings,
+    )?;
+    let ramgate = |arguments: &[&str]| lab.run("/usr/local/bin/ramgate", arguments);
+    ramgate(&["egress", "ca", "init"])?.expect_success()?;
+    ramgate(&["egress", "ca", "init"])?.expect_failure("there is one already")?;
+    let key = lab.run("stat", &["-c", "%a", "/var/lib/ramgate/inspection-ca.key"])?;
+    ensure!(key.expect_success()?.stdout == "600\n", "the key is open");
+    let certificate = ramgate(&["egress", "ca", "show"])?.expect_success()?.stdout;
+    let trusted = lab.read_file(BUNDLE)?;
+    lab.write_file(BUNDLE, format!("{trusted}\n{certificate}"))?;
+    lab.start_ramgate()?;
+    lab.steer_engine(EGRESS_ONLY)?;
+    lab.start_engine()
+}
+
+fn inspected(lab: &Lab) -> Result<()> {
+    let docker = |arguments: &[&str]| lab.docker(arguments);
+    // Allowed, by each way in.
+    docker(&["pull", "ghcr.io/acme/app:1"])?.expect_success()?;
+    docker(&["pull", "alpine:3"])?.expect_success()?;
+    for builder in Builder::ALL {
+        lab.build(builder, "acme/built:1", "FROM ghcr.io/acme/app:1\n")?
+            .expect_success()?;
+        docker(&["rmi", "-f", "acme/built:1"])?;
+    }
+    docker(&["tag", "alpine:3", "ghcr.io/acme/pushed:1"])?.expect_success()?;
+    docker(&["push", "ghcr.io/acme/pushed:1"])?.expect_success()?;
+    docker(&["rmi", "ghcr.io/acme/pushed:1"])?.expect_success()?;
+    docker(&["pull", "ghcr.io/acme/pushed:1"])?.expect_success()?;
+
+    // Denied by repository, category and right.
+    let foreign = "Access to ghcr.io has been restricted";
+    denied(docker(&["pull", "ghcr.io/other/thing:1"])?, foreign)?;
+    denied(
+        docker(&["pull", "evil/tool"])?,
+        "community images not allowed",
+    )?;
+    let plugin = [
+        "plugin",
+        "install",
+        "--grant-all-permissions",
+        "ghcr.io/other/thing:1",
+    ];
+    denied(docker(&plugin)?, foreign)?;
+    docker(&["tag", "alpine:3", "ghcr.io/other/pushed:1"])?.expect_success()?;
+    denied(docker(&["push", "ghcr.io/other/pushed:1"])?, foreign)?;
+    docker(&["tag", "alpine:3", "docker.io/acme/pushed:1"])?.expect_success()?;
+    denied(
+        docker(&["push", "acme/pushed:1"])?,
+        "push of docker.io/acme/pushed is not allowed",
+    )?;
+    for builder in Builder::ALL {
+        let build = |dockerfile: &str| lab.build(builder, "acme/built:1", dockerfile);
+        denied(build("FROM ghcr.io/other/thing:1\n")?, foreign)?;
+        denied(build("FROM evil/tool\n")?, "community images not allowed")?;
+        denied(
+            build("FROM alpine:3\nCOPY --from=evil/tool /bin/busybox /x\n")?,
+            "community images not allowed",
+        )?;
+    }
+    for upstream in [lab.ghcr(), lab.docker_hub()] {
+        for path in ["/v2/other/", "/v2/evil/", "/v2/acme/pushed/blobs/uploads"] {
+            let reached = upstream.requests_under(path);
+            let allowed = upstream.host() == "ghcr.io" && path.starts_with("/v2/acme/");
+            ensure!(
+                allowed || reached.is_empty(),
+                "{path} was reached: {reached:?}"
+            );
+        }
+    }
+
+    // Hosts that are no registries are not decrypted: the certificate is the site's own.
+    let site = lab.curl(&[
+        "--proxy",
+        "http://127.0.0.1:5051",
+        "--cacert",
+        Lab::CA_FILE,
+        "https://files.example/hello.txt",
+    ])?;
+    ensure!(
+        site.expect_success()?.stdout == "hello from files.example\n",
+        "files.example"
+    );
+    let fronted = lab.curl(&[
+        "--proxy",
+        "http://127.0.0.1:5051",
+        "--header",
+        "Host: files.example",
+        "https://ghcr.io/v2/",
+    ])?;
+    ensure!(
+        fronted
+            .expect_success()?
+            .stdout
+            .contains("names another host"),
+        "fronting"
+    );
+    Ok(())
+}
+
+fn denied(output: Output, words: &str) -> Result<()> {
+    output.expect_failure(words)?;
+    Ok(())
+}
+
+fn policy() -> Value {
+    json!({
+        "version": 1,
+        "contact": "platform@acme.example",
+        "registries": [
+            { "host": "docker.io" },
+            { "host": "ghcr.io", "repositories": ["acme/**"], "actions": ["pull", "push"] },
+        ],
+        "docker-hub": { "organizations": ["acme"], "official": "allow" },
+        "local-images": { "build": "allow", "unknown": "allow" },
+        "egress": { "hosts": ["files.example"] },
+    })
+}
