@@ -203,7 +203,7 @@ pub(crate) fn mirror_names(settings: &Settings) -> Vec<Registry> {
     named.chain(mirror.listen.to_string().parse()).collect()
 }
 
-fn mirror_config(
+pub(crate) fn mirror_config(
     part: &settings::Mirror,
     canaries: Canaries,
 ) -> anyhow::Result<ramgate_mirror::Config> {

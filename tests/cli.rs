@@ -372,3 +372,52 @@ fn audit_tail_shows_decisions_in_words_or_as_they_are() {
     );
     assert_eq!(tail(&["--json"]).lines().count(), 4);
 }
+
+#[test]
+fn the_authority_is_made_once_and_its_key_is_its_owners() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let host = Host::new(
+        r#"{ "version": 1, "registries": [ { "host": "ghcr.io" }, { "host": "*.acme.example" } ] }"#,
+    );
+    let settings = host.settings();
+    let ca = |arguments: &[&str]| {
+        ramgate(&[&["egress", "--settings", &settings, "ca"], arguments].concat())
+    };
+    let none = ca(&["show"]);
+    assert!(
+        stderr(&none).contains("make it with `ramgate egress ca init`"),
+        "{}",
+        stderr(&none)
+    );
+    assert!(stdout(&ca(&["init"])).contains("good for ghcr.io and below"));
+    assert_eq!(ca(&["init"]).status.code(), Some(1));
+    let key = host.path("state/inspection-ca.key");
+    assert_eq!(
+        std::fs::metadata(&key).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let first = stdout(&ca(&["show"]));
+    assert!(
+        first.contains("permitted: acme.example") && !first.contains("PRIVATE"),
+        "{first}"
+    );
+    assert_eq!(ca(&["rotate"]).status.code(), Some(0));
+    assert_ne!(stdout(&ca(&["show"])), first);
+    // Where another root keeps what it trusts.
+    let root = host.path("root");
+    let anchors = root.join("usr/local/share/ca-certificates");
+    std::fs::create_dir_all(&anchors).unwrap();
+    let root = root.to_str().unwrap();
+    assert_eq!(ca(&["install", "--root", root]).status.code(), Some(0));
+    assert!(anchors.join("ramgate-inspection.crt").exists());
+    assert_eq!(ca(&["remove", "--root", root]).status.code(), Some(0));
+    assert!(!anchors.join("ramgate-inspection.crt").exists());
+}
+
+#[test]
+fn an_authority_needs_a_list_of_registries() {
+    let host = Host::new(r#"{ "version": 1 }"#);
+    let refused = ramgate(&["egress", "--settings", &host.settings(), "ca", "init"]);
+    assert_eq!(refused.status.code(), Some(64));
+    assert!(stderr(&refused).contains("the policy has no list of them"));
+}

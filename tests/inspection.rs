@@ -35,7 +35,10 @@ fn main() {
 
 fn on(kind: EngineKind) -> Result<()> {
     let lab = Lab::start(kind, &LabOptions::default())?;
-    let result = set_up(&lab).and_then(|()| inspected(&lab));
+    let result = set_up(&lab)
+        .and_then(|()| allowed(&lab))
+        .and_then(|()| refused(&lab))
+        .and_then(|()| untouched(&lab));
     result.map_err(|error| error.context(lab.report()))
 }
 
@@ -63,9 +66,9 @@ fn set_up(lab: &Lab) -> Result<()> {
     lab.start_engine()
 }
 
-fn inspected(lab: &Lab) -> Result<()> {
+/// By each way in.
+fn allowed(lab: &Lab) -> Result<()> {
     let docker = |arguments: &[&str]| lab.docker(arguments);
-    // Allowed, by each way in.
     docker(&["pull", "ghcr.io/acme/app:1"])?.expect_success()?;
     docker(&["pull", "alpine:3"])?.expect_success()?;
     for builder in Builder::ALL {
@@ -77,8 +80,12 @@ fn inspected(lab: &Lab) -> Result<()> {
     docker(&["push", "ghcr.io/acme/pushed:1"])?.expect_success()?;
     docker(&["rmi", "ghcr.io/acme/pushed:1"])?.expect_success()?;
     docker(&["pull", "ghcr.io/acme/pushed:1"])?.expect_success()?;
+    Ok(())
+}
 
-    // Denied by repository, category and right.
+/// By repository, category and right; and the registries hear nothing of it.
+fn refused(lab: &Lab) -> Result<()> {
+    let docker = |arguments: &[&str]| lab.docker(arguments);
     let foreign = "Access to ghcr.io has been restricted";
     denied(docker(&["pull", "ghcr.io/other/thing:1"])?, foreign)?;
     denied(
@@ -118,8 +125,11 @@ fn inspected(lab: &Lab) -> Result<()> {
             );
         }
     }
+    Ok(())
+}
 
-    // Hosts that are no registries are not decrypted: the certificate is the site's own.
+/// Hosts that are no registries are not decrypted: the certificate is the site's own.
+fn untouched(lab: &Lab) -> Result<()> {
     let site = lab.curl(&[
         "--proxy",
         "http://127.0.0.1:5051",

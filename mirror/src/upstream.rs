@@ -328,9 +328,7 @@ impl Endpoint {
                 .and_then(|location| url.join(location).ok())
                 .ok_or(UpstreamError::Redirects)?;
             if !self.may_follow(permit, policy, &next) {
-                return Err(UpstreamError::ForeignRedirect(
-                    next.host_str().unwrap_or_default().to_owned(),
-                ));
+                return Err(UpstreamError::ForeignRedirect(place(&next)));
             }
             url = next;
         }
@@ -410,6 +408,15 @@ fn basic_header(client: &Client, url: &Url, credentials: &Credentials) -> Option
         .build()
         .ok()?;
     request.headers().get(AUTHORIZATION).cloned()
+}
+
+/// Host, and port if it is not the scheme's, as `redirect-hosts` has it.
+pub(crate) fn place(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
 }
 
 fn same_authority(one: &Url, other: &Url) -> bool {

@@ -75,6 +75,30 @@ fn answer(status: StatusCode, headers: &[(&str, &str)], body: &'static str) -> R
     response.body(Body::from(body)).unwrap()
 }
 
+/// A mirror whose one registry is at `address`.
+fn mirror(address: SocketAddr, policy: &str) -> (Mirror, Arc<ArcSwap<Policy>>, tempfile::TempDir) {
+    let policy = Arc::new(ArcSwap::from_pointee(Policy::parse(policy).unwrap()));
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = Upstream {
+        url: format!("http://{address}").parse().unwrap(),
+        ca_pem: None,
+        credentials: None,
+        token_realms: Vec::new(),
+    };
+    let config = Config {
+        storage: folder.path().join("mirror"),
+        tag_ttl: Duration::ZERO,
+        stale_if_error: Duration::ZERO,
+        upstreams: BTreeMap::from([(REGISTRY.parse().unwrap(), upstream)]),
+        canaries: Canaries::default(),
+    };
+    let ledger = Ledger::open(&folder.path().join("ledger.redb"))
+        .unwrap()
+        .ledger;
+    let mirror = Mirror::new(config, Arc::clone(&policy), Arc::new(ledger)).unwrap();
+    (mirror, policy, folder)
+}
+
 async fn world() -> World {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (store_address, store) = serve(|_, _| answer(StatusCode::OK, &[], "blob")).await;
@@ -123,25 +147,7 @@ async fn world() -> World {
              {{ "host": "{REGISTRY}", "repositories": ["acme/**"], "actions": ["pull", "push"], "redirect-hosts": ["{store_address}"] }},
              {{ "host": "{REGISTRY}", "repositories": ["read/**"] }} ] }}"#
     );
-    let policy = Arc::new(ArcSwap::from_pointee(Policy::parse(&policy).unwrap()));
-    let folder = tempfile::tempdir().unwrap();
-    let upstream = Upstream {
-        url: format!("http://{address}").parse().unwrap(),
-        ca_pem: None,
-        credentials: None,
-        token_realms: Vec::new(),
-    };
-    let config = Config {
-        storage: folder.path().join("mirror"),
-        tag_ttl: Duration::ZERO,
-        stale_if_error: Duration::ZERO,
-        upstreams: BTreeMap::from([(REGISTRY.parse().unwrap(), upstream)]),
-        canaries: Canaries::default(),
-    };
-    let ledger = Ledger::open(&folder.path().join("ledger.redb"))
-        .unwrap()
-        .ledger;
-    let mirror = Mirror::new(config, Arc::clone(&policy), Arc::new(ledger)).unwrap();
+    let (mirror, policy, folder) = mirror(address, &policy);
     World {
         inspector: Inspector::new(mirror, policy),
         registry,
@@ -198,7 +204,7 @@ async fn a_redirect_to_a_host_that_nobody_named_is_refused() {
     let world = world().await;
     let (status, body) = world.get(&format!("/v2/acme/away/blobs/{BLOB}")).await;
     assert_eq!(status, StatusCode::FORBIDDEN);
-    assert!(body.contains("redirects to `127.0.0.1`"), "{body}");
+    assert!(body.contains("redirects to `127.0.0.1:9`"), "{body}");
 }
 
 #[tokio::test]
@@ -278,4 +284,30 @@ async fn tokens_are_fetched_where_the_registry_said_that_they_are() {
         (StatusCode::OK, "{}".to_owned())
     );
     assert!(world.get("/token/other").await.0.is_client_error());
+}
+
+#[tokio::test]
+async fn a_probe_learns_where_a_registry_redirects_to() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (store, _) = serve(|_, _| answer(StatusCode::OK, &[], "blob")).await;
+    let (address, _) = serve(move |_, path| {
+        if path.contains("/manifests/") {
+            let manifest = concat!(
+                r#"{"schemaVersion":2,"config":{"digest":"sha256:"#,
+                "fa2c8cc4f28176bbeed4b736df569a34c79cd3723e9ec42f9674b4d46ac6b8b8",
+                r#""},"layers":[]}"#
+            );
+            return answer(StatusCode::OK, &[("content-type", MANIFEST_TYPE)], manifest);
+        }
+        let location = format!("http://{store}/data?signature=secret");
+        answer(
+            StatusCode::TEMPORARY_REDIRECT,
+            &[("location", location.as_str())],
+            "",
+        )
+    })
+    .await;
+    let (mirror, _, _folder) = mirror(address, r#"{ "version": 1 }"#);
+    let reference = format!("{REGISTRY}/acme/app:1").parse().unwrap();
+    assert_eq!(mirror.probe(&reference).await.unwrap(), [store.to_string()]);
 }

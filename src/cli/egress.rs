@@ -1,6 +1,7 @@
 //! `ramgate egress`: what the network gate needs on this host.
 
 mod ca;
+mod probe;
 
 use clap::{Args, Subcommand};
 
@@ -9,7 +10,7 @@ use super::{CommandError, Outcome, SettingsArgument};
 /// Set up what the network gate needs on this host.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  ramgate egress ca init\n  ramgate egress ca install\n  systemctl restart ramgate docker"
+    after_help = "Examples:\n  ramgate egress probe registry.acme.example/team/app:1\n  ramgate egress ca init\n  ramgate egress ca install\n  systemctl restart ramgate docker"
 )]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -25,6 +26,8 @@ enum Command {
         #[command(subcommand)]
         command: ca::Ca,
     },
+    /// Find out which hosts a registry redirects to, by fetching an image from it, and print them for the policy.
+    Probe(probe::Probe),
 }
 
 // === impl Arguments ===
@@ -34,6 +37,7 @@ impl Arguments {
         let settings = self.settings.load()?;
         match &self.command {
             Command::Ca { command } => command.run(&settings),
+            Command::Probe(command) => command.run(&settings),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::manifest::{Manifest, SIZE_MAX_BYTES};
 use crate::mirror::Mirror;
 use crate::origins::CONFIG_SIZE_MAX_BYTES;
 use crate::path::{self, Pointer};
-use crate::upstream::{UpstreamError, limited};
+use crate::upstream::{UpstreamError, limited, place};
 
 /// What an exchange needs.
 pub(super) struct Exchange<'a> {
@@ -153,8 +153,7 @@ impl Exchange<'_> {
                 .ok_or(UpstreamError::Redirects)?;
             if !same_authority(&next, &base) {
                 if !self.may_follow(&base, &next) {
-                    let host = next.host_str().unwrap_or_default().to_owned();
-                    return Err(UpstreamError::ForeignRedirect(host));
+                    return Err(UpstreamError::ForeignRedirect(place(&next)));
                 }
                 // They are the registry's alone; a presigned address takes no second authorization.
                 headers.remove(header::AUTHORIZATION);
