@@ -52,7 +52,8 @@ impl Config {
             connect_timeout: Duration::from_secs(10),
             // Longer than the 90 s for which Go keeps an idle connection (net/http, DefaultTransport).
             idle_timeout: Duration::from_secs(300),
-            tunnels_max: 4096,
+            // An idle one takes some 8 KiB here, and two of the file descriptors that the unit allows 524,288 of.
+            tunnels_max: 16_384,
             // systemd kills after 90 s, and `docker stop` after 10.
             shutdown_grace: Duration::from_secs(5),
             canaries: Canaries::default(),
