@@ -53,6 +53,7 @@ pub async fn serve(
 }
 
 async fn activate(State(gate): State<Gate>) -> Response<Body> {
+    gate.authorizer.activated();
     gate.answer(ACTIVATED)
 }
 
