@@ -12,6 +12,7 @@ mod audit;
 mod blobs;
 mod challenge;
 mod config;
+mod flight;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -20,7 +21,10 @@ mod manifests;
 mod mirror;
 mod origins;
 mod path;
+mod pin;
+mod range;
 mod server;
+mod storage;
 mod store;
 mod tags;
 mod token;
@@ -28,5 +32,7 @@ mod upstream;
 
 pub use config::{Config, Credentials, Upstream};
 pub use mirror::{Mirror, MirrorError};
+pub use pin::{InvalidPin, Pin};
 pub use reqwest::Url;
 pub use server::serve;
+pub use storage::{BucketPlace, Place, Storage};
