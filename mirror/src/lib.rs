@@ -28,6 +28,7 @@ mod storage;
 mod store;
 mod tags;
 mod token;
+mod upkeep;
 mod upstream;
 
 pub use config::{Config, Credentials, Upstream};
@@ -36,3 +37,4 @@ pub use pin::{InvalidPin, Pin};
 pub use reqwest::Url;
 pub use server::serve;
 pub use storage::{BucketPlace, Place, Storage};
+pub use upkeep::{Collected, RepositoryStatistics, Statistics, Upkeep, Verification};

@@ -19,24 +19,27 @@ mod incoming;
 pub(crate) mod names;
 mod pieces;
 mod tag_record;
+mod walk;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use axum::body::Bytes;
 use ramgate_policy::{Digest, Permit};
 use ramgate_provenance::Verified;
 
-pub(crate) use bucket::{Bucket, failed};
+pub(crate) use bucket::Bucket;
 pub(crate) use content::Content;
-pub(crate) use disk::{Disk, blocking, found};
+pub(crate) use disk::{Disk, blocking};
 pub(crate) use incoming::{ABANDONED, Incoming, sweep};
 pub(crate) use names::Kind;
 use pieces::Pieces;
 pub(crate) use pieces::Seat;
 pub(crate) use tag_record::TagRecord;
+pub(crate) use walk::Entry;
 
 use crate::storage::Place;
 
@@ -46,6 +49,8 @@ pub(crate) struct Store {
     backend: Backend,
     incoming: PathBuf,
     pieces: Arc<Pieces>,
+    /// The folders that content came into and that nobody has looked at since; see `upkeep/limit.rs`.
+    fresh: Mutex<BTreeSet<PathBuf>>,
 }
 
 /// Where it is kept.
@@ -71,6 +76,7 @@ impl Store {
             backend,
             incoming,
             pieces: Arc::default(),
+            fresh: Mutex::default(),
         })
     }
 
@@ -91,7 +97,11 @@ impl Store {
         match &self.backend {
             Backend::Disk(disk) => {
                 disk.adopt(&name, incoming.file(), incoming.path.clone())
-                    .await
+                    .await?;
+                if let Some(folder) = disk.path(&name).parent() {
+                    self.fresh().insert(folder.to_owned());
+                }
+                Ok(())
             }
             Backend::Bucket(bucket) => bucket.adopt(&name, incoming.file(), incoming.size()).await,
         }
@@ -201,6 +211,15 @@ impl Store {
         self.backend.write(&name, bytes.into()).await
     }
 
+    /// The folders that content came into since the last time.
+    pub(crate) fn take_fresh(&self) -> BTreeSet<PathBuf> {
+        std::mem::take(&mut *self.fresh())
+    }
+
+    fn fresh(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) const fn backend(&self) -> &Backend {
         &self.backend
     }
@@ -214,6 +233,26 @@ impl Backend {
             Place::Directory(root) => Self::Disk(Disk::open(root)?),
             Place::Bucket(bucket) => Self::Bucket(Bucket::open(bucket)?),
         })
+    }
+
+    /// Shows every thing below `folder` to `each`.
+    pub(crate) async fn walk(
+        &self,
+        folder: &str,
+        each: &mut (dyn FnMut(Entry) + Send),
+    ) -> io::Result<()> {
+        match self {
+            Self::Disk(disk) => disk.walk(folder, each),
+            Self::Bucket(bucket) => bucket.walk(folder, each).await,
+        }
+    }
+
+    /// The content under `name`, without a note that it was asked for.
+    pub(crate) async fn inspect(&self, name: &str) -> io::Result<Option<Content>> {
+        match self {
+            Self::Disk(disk) => disk.inspect(name),
+            Self::Bucket(bucket) => bucket.open_content(name, Arc::default()).await,
+        }
     }
 
     pub(crate) async fn read(&self, name: &str) -> io::Result<Option<Bytes>> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use ramgate_mirror::{BucketPlace, Url};
+use ramgate_mirror::{BucketPlace, Pin, Url};
 
 use super::check::Check;
 use super::file::MirrorPart;

@@ -41,10 +41,8 @@ impl Bucket {
     }
 
     pub(crate) fn path(&self, name: &str) -> Path {
-        let parts = self.prefix.parts();
-        name.split('/')
-            .map(object_store::path::PathPart::from)
-            .fold(parts.collect(), |path: Path, part| path.join(part))
+        let parts = name.split('/').filter(|part| !part.is_empty());
+        parts.fold(self.prefix.clone(), |path, part| path.join(part))
     }
 
     pub(crate) async fn read(&self, name: &str) -> io::Result<Option<Bytes>> {
