@@ -219,7 +219,7 @@ fn mirror_config(
         );
     }
     Ok(ramgate_mirror::Config {
-        storage: part.storage.clone(),
+        storage: crate::storage::open(part)?,
         tag_ttl: part.tag_ttl,
         stale_if_error: part.stale_if_error,
         upstreams,
@@ -232,7 +232,7 @@ fn announce(settings: &Settings, policy: &LivePolicy) {
         tracing::info!(socket = %socket.display(), "engine gate listens");
     }
     if let Some(mirror) = &settings.mirror {
-        tracing::info!(address = %mirror.listen, storage = %mirror.storage.display(), "registry gate listens");
+        tracing::info!(address = %mirror.listen, storage = %mirror.storage, "registry gate listens");
     }
     if let Some(address) = settings.egress_listen {
         tracing::info!(%address, "network gate listens");

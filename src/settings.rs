@@ -5,12 +5,15 @@
 mod check;
 pub(crate) mod file;
 mod quantity;
+mod storage;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ramgate_mirror::{Pin, Url};
 use ramgate_policy::Registry;
 use ramgate_policy::document::Findings;
 use thiserror::Error;
@@ -34,10 +37,31 @@ pub(crate) struct Settings {
 #[derive(Clone, Debug)]
 pub(crate) struct Mirror {
     pub(crate) listen: SocketAddr,
-    pub(crate) storage: PathBuf,
+    pub(crate) storage: Storage,
+    pub(crate) max_size_bytes: Option<u64>,
+    pub(crate) pins: Vec<Pin>,
     pub(crate) tag_ttl: Duration,
     pub(crate) stale_if_error: Duration,
     pub(crate) upstreams: BTreeMap<Registry, Upstream>,
+}
+
+/// Where the mirror keeps things.
+#[derive(Clone, Debug)]
+pub(crate) enum Storage {
+    Directory(PathBuf),
+    Bucket {
+        url: Url,
+        options: BTreeMap<String, StorageOption>,
+        spool: PathBuf,
+    },
+}
+
+/// What the client of an object store is told.
+#[derive(Clone)]
+pub(crate) enum StorageOption {
+    Value(String),
+    /// It stands in a file.
+    File(PathBuf),
 }
 
 /// Where a registry is really reached.
@@ -75,6 +99,29 @@ pub(crate) enum SettingsError {
         /// What is wrong.
         findings: Findings,
     },
+}
+
+// === impl Storage ===
+
+impl fmt::Display for Storage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path) => write!(formatter, "{}", path.display()),
+            Self::Bucket { url, .. } => write!(formatter, "{url}"),
+        }
+    }
+}
+
+// === impl StorageOption ===
+
+impl fmt::Debug for StorageOption {
+    // It may be a key, although keys belong into files.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(_) => formatter.write_str("Value"),
+            Self::File(path) => formatter.debug_tuple("File").field(path).finish(),
+        }
+    }
 }
 
 // === impl Settings ===

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use ramgate_policy::Registry;
 use ramgate_provenance::Canaries;
 use reqwest::Url;
 
+use crate::storage::Storage;
+
 /// Where a mirror keeps things, and what it fetches from.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The directory of the store.
-    pub storage: PathBuf,
+    /// Where content is kept.
+    pub storage: Storage,
     /// How long a tag is taken to point where it did.
     pub tag_ttl: Duration,
     /// How long what is cached is served while the upstream fails.

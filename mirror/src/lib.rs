@@ -12,6 +12,7 @@ mod audit;
 mod blobs;
 mod challenge;
 mod config;
+mod flight;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -20,13 +21,20 @@ mod manifests;
 mod mirror;
 mod origins;
 mod path;
+mod pin;
+mod range;
 mod server;
+mod storage;
 mod store;
 mod tags;
 mod token;
+mod upkeep;
 mod upstream;
 
 pub use config::{Config, Credentials, Upstream};
 pub use mirror::{Mirror, MirrorError};
+pub use pin::{InvalidPin, Pin};
 pub use reqwest::Url;
 pub use server::serve;
+pub use storage::{BucketPlace, Place, Storage};
+pub use upkeep::{Collected, RepositoryStatistics, Statistics, Upkeep, Verification};

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use moka::sync::Cache;
 use ramgate_policy::{DEFAULT_PORT, Digest, Host, Permit, Policy, Registry};
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT, AUTHORIZATION, HeaderValue, LOCATION, RANGE, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use reqwest::{Client, Method, Response, StatusCode, Url};
 use thiserror::Error;
@@ -49,6 +49,8 @@ pub(crate) enum Resource<'a> {
     Manifest(&'a str),
     /// A blob.
     Blob(&'a Digest),
+    /// A blob from this byte on; the answer may be the whole.
+    Rest(&'a Digest, u64),
     /// A page of its tags: the query that says which.
     Tags(&'a str),
 }
@@ -122,6 +124,7 @@ impl Upstreams {
         let status = response.status();
         match status {
             StatusCode::OK => Ok(response),
+            StatusCode::PARTIAL_CONTENT if matches!(resource, Resource::Rest(..)) => Ok(response),
             StatusCode::NOT_FOUND => Err(UpstreamError::NotFound),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(UpstreamError::Refused(status)),
             StatusCode::TOO_MANY_REQUESTS => Err(UpstreamError::RateLimited {
@@ -184,7 +187,9 @@ impl Endpoint {
         let repository = permit.repository();
         let path = match resource {
             Resource::Manifest(pointer) => format!("/v2/{}/manifests/{pointer}", repository.path()),
-            Resource::Blob(digest) => format!("/v2/{}/blobs/{digest}", repository.path()),
+            Resource::Blob(digest) | Resource::Rest(digest, _) => {
+                format!("/v2/{}/blobs/{digest}", repository.path())
+            }
             Resource::Tags(page) => format!("/v2/{}/tags/list{page}", repository.path()),
         };
         let url = self.url.join(&path).map_err(|_| UpstreamError::NoAddress)?;
@@ -291,6 +296,9 @@ impl Endpoint {
             let mut request = self.client.request(method.clone(), url.clone());
             if let Resource::Manifest(_) = resource {
                 request = request.header(ACCEPT, MEDIA_TYPES.join(", "));
+            }
+            if let Resource::Rest(_, from) = resource {
+                request = request.header(RANGE, format!("bytes={from}-"));
             }
             // A presigned address takes no second authorization, and another host gets none of this one's.
             if let Some(authorization) = authorization.filter(|_| same_authority(&url, &self.url)) {
