@@ -196,34 +196,32 @@ fn mirror_config(
         let read = |path: &Path| {
             std::fs::read(path).with_context(|| format!("{}: {}", key(), path.display()))
         };
-        let credentials = match &upstream.credentials {
-            Some(credentials) => {
-                let password =
-                    String::from_utf8(read(&credentials.password_file)?).with_context(key)?;
-                let password = password.trim_end_matches(['\n', '\r']).to_owned();
-                Some(ramgate_mirror::Credentials {
-                    username: credentials.username.clone(),
-                    password,
-                })
-            }
-            None => None,
-        };
         upstreams.insert(
             registry.clone(),
             ramgate_mirror::Upstream {
                 url: upstream.url.parse().with_context(key)?,
                 ca_pem: upstream.ca_file.as_deref().map(read).transpose()?,
-                credentials,
                 token_realms: upstream.token_realms.clone(),
+                redirect_hosts: upstream.redirect_hosts.clone(),
             },
         );
     }
+    // Read again whenever they are needed; that they are there is better known now.
+    for login in &part.logins {
+        if let settings::LoginSource::Password { password_file, .. } = &login.source {
+            std::fs::read(password_file)
+                .with_context(|| format!("{}: {}", login.registry, password_file.display()))?;
+        }
+    }
     Ok(ramgate_mirror::Config {
-        storage: crate::storage::open(part)?,
         tag_ttl: part.tag_ttl,
         stale_if_error: part.stale_if_error,
+        absent_ttl: part.absent_ttl,
         upstreams,
+        logins: part.logins.clone(),
+        docker_config: part.docker_config.clone(),
         canaries,
+        ..ramgate_mirror::Config::new(crate::storage::open(part)?)
     })
 }
 

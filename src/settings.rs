@@ -3,6 +3,7 @@
 //! What is allowed stands in the policy, not here. Every key is optional; [`file::SettingsFile`]'s defaults are the contract.
 
 mod check;
+mod credentials;
 pub(crate) mod file;
 mod quantity;
 mod storage;
@@ -13,6 +14,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub(crate) use ramgate_mirror::{Login, LoginSource};
 use ramgate_mirror::{Pin, Url};
 use ramgate_policy::Registry;
 use ramgate_policy::document::Findings;
@@ -42,7 +44,11 @@ pub(crate) struct Mirror {
     pub(crate) pins: Vec<Pin>,
     pub(crate) tag_ttl: Duration,
     pub(crate) stale_if_error: Duration,
+    pub(crate) absent_ttl: Duration,
     pub(crate) upstreams: BTreeMap<Registry, Upstream>,
+    /// Those of upstreams too.
+    pub(crate) logins: Vec<Login>,
+    pub(crate) docker_config: Option<PathBuf>,
 }
 
 /// Where the mirror keeps things.
@@ -68,16 +74,9 @@ pub(crate) enum StorageOption {
 #[derive(Clone, Debug)]
 pub(crate) struct Upstream {
     pub(crate) url: String,
-    pub(crate) credentials: Option<Credentials>,
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) token_realms: Vec<String>,
-}
-
-/// What ramgate itself logs in with.
-#[derive(Clone, Debug)]
-pub(crate) struct Credentials {
-    pub(crate) username: String,
-    pub(crate) password_file: PathBuf,
+    pub(crate) redirect_hosts: Vec<String>,
 }
 
 /// Why there are no settings.

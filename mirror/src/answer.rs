@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::header::{
-    ACCEPT_RANGES, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LINK, RETRY_AFTER,
+    ACCEPT_RANGES, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LINK, RETRY_AFTER, WARNING,
 };
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
@@ -10,6 +10,7 @@ use ramgate_policy::{Denial, Digest};
 use serde_json::json;
 use thiserror::Error;
 
+use crate::audit::Source;
 use crate::blobs::Found as Blob;
 use crate::manifest::{InvalidManifest, Manifest};
 use crate::path::InvalidPath;
@@ -112,6 +113,16 @@ pub(crate) fn tags(tags: Tags, head: bool) -> Response<Body> {
     response
 }
 
+/// The answer, saying so if it stands in for an upstream that fails (RFC 7234, section 5.5.1, for those who know it).
+pub(crate) fn marked(mut response: Response<Body>, source: Source) -> Response<Body> {
+    if source == Source::Stale {
+        let headers = response.headers_mut();
+        headers.insert(WARNING, RESPONSE_IS_STALE);
+        headers.insert(CACHE, HeaderValue::from_static("stale"));
+    }
+    response
+}
+
 /// A refusal by the policy. The reason phrase says it too: HEAD has no body, and it is what the docker CLI shows.
 pub(crate) fn denied(denial: &Denial) -> Response<Body> {
     let text = denial.to_string();
@@ -181,16 +192,27 @@ pub(crate) fn unserved(problem: &Unserved, kind: Kind) -> Response<Body> {
             }
             response
         }
+        Unserved::Upstream(UpstreamError::Resting { retry_after }) => {
+            let mut response = error(StatusCode::BAD_GATEWAY, "UNAVAILABLE", &text);
+            let headers = response.headers_mut();
+            headers.insert(RETRY_AFTER, retry_after.clone());
+            response
+        }
         // Not 401: a challenge would make older engines hand over their users' passwords.
         Unserved::Upstream(UpstreamError::NotFound | UpstreamError::Refused(_)) => {
             error(StatusCode::NOT_FOUND, unknown, &text)
         }
-        Unserved::Upstream(UpstreamError::ForeignRedirect(_) | UpstreamError::Challenge(_))
+        Unserved::Upstream(
+            UpstreamError::ForeignRedirect(_)
+            | UpstreamError::Challenge(_)
+            | UpstreamError::Address(_),
+        )
         | Unserved::Manifest(_) => error(StatusCode::FORBIDDEN, "DENIED", &text),
         Unserved::Upstream(
             UpstreamError::Failed(_)
             | UpstreamError::Unreachable(_)
             | UpstreamError::Redirects
+            | UpstreamError::Credentials(_)
             | UpstreamError::NoAddress,
         )
         | Unserved::Mismatch
@@ -250,6 +272,9 @@ fn phrase(text: &str) -> Vec<u8> {
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 const REGISTRY_2: HeaderValue = HeaderValue::from_static("registry/2.0");
+const RESPONSE_IS_STALE: HeaderValue = HeaderValue::from_static("110 - \"Response is Stale\"");
+/// Where an answer comes from, if that is not what was to be expected.
+const CACHE: HeaderName = HeaderName::from_static("ramgate-cache");
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 /// The digest of what is served.
 pub(crate) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");

@@ -7,15 +7,20 @@
 //! Protocol: the pull side of the [OCI distribution spec](https://github.com/opencontainers/distribution-spec/blob/main/spec.md),
 //! manifests and blobs.
 
+mod absent;
+mod ambiguity;
 mod answer;
 mod audit;
 mod blobs;
 mod challenge;
 mod config;
+mod credentials;
 mod flight;
+mod freshness;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod lists;
 mod manifest;
 mod manifests;
 mod mirror;
@@ -31,10 +36,12 @@ mod token;
 mod upkeep;
 mod upstream;
 
-pub use config::{Config, Credentials, Upstream};
+pub use config::{Config, Login, LoginSource, Timeouts, Upstream};
+pub use credentials::is_helper_name;
 pub use mirror::{Mirror, MirrorError};
 pub use pin::{InvalidPin, Pin};
 pub use reqwest::Url;
 pub use server::serve;
 pub use storage::{BucketPlace, Place, Storage};
 pub use upkeep::{Collected, RepositoryStatistics, Statistics, Upkeep, Verification};
+pub use upstream::Rate;

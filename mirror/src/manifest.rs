@@ -4,7 +4,10 @@
 
 use ramgate_policy::Digest;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use thiserror::Error;
+
+use crate::ambiguity;
 
 /// A manifest that was verified and may be served.
 #[derive(Clone, Debug)]
@@ -31,6 +34,11 @@ pub(crate) enum InvalidManifest {
     /// Layers that the engine would fetch from elsewhere.
     #[error("the manifest names layers at other places (`urls`), which no gate would see")]
     ForeignLayers,
+    /// Two readers could read it differently.
+    #[error(
+        "the manifest could be read in two ways: a key stands twice or is nearly one that has a meaning, or it is an index and an image at once"
+    )]
+    Ambiguous,
     /// No JSON, or not the JSON of a manifest.
     #[error("the manifest cannot be read")]
     Unreadable,
@@ -45,11 +53,13 @@ struct Outline {
     media_type: Option<String>,
     config: Option<Descriptor>,
     #[serde(default)]
-    layers: Vec<Descriptor>,
+    layers: Option<Vec<Descriptor>>,
     #[serde(default)]
-    manifests: Vec<Descriptor>,
+    manifests: Option<Vec<Descriptor>>,
     #[serde(default)]
     blobs: Vec<Descriptor>,
+    #[serde(rename = "fsLayers")]
+    schema1_layers: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -85,14 +95,21 @@ impl Manifest {
             return Err(InvalidManifest::Schema1);
         }
         // A body that says it is something else than its header would be read by the engine as what it says.
-        if outline.media_type.is_some_and(|said| said != media_type) {
+        if outline
+            .media_type
+            .as_ref()
+            .is_some_and(|said| *said != media_type)
+        {
             return Err(InvalidManifest::Unreadable);
+        }
+        if outline.is_of_two_kinds(&media_type) || !ambiguity::is_plain(&bytes) {
+            return Err(InvalidManifest::Ambiguous);
         }
         let descriptors = outline
             .config
             .iter()
-            .chain(&outline.layers)
-            .chain(&outline.manifests)
+            .chain(outline.layers.iter().flatten())
+            .chain(outline.manifests.iter().flatten())
             .chain(&outline.blobs);
         for descriptor in descriptors {
             let elsewhere = descriptor
@@ -112,6 +129,24 @@ impl Manifest {
             bytes,
             config,
         })
+    }
+}
+
+// === impl Outline ===
+
+impl Outline {
+    /// Whether it has what only the other kind has: an index's list in a manifest, or a manifest's content in an index
+    /// (CVE-2021-41190).
+    fn is_of_two_kinds(&self, media_type: &str) -> bool {
+        let is_index = [MEDIA_TYPES[0], MEDIA_TYPES[2]].contains(&media_type);
+        let of_index = self.manifests.is_some();
+        let of_manifest =
+            self.config.is_some() || self.layers.is_some() || self.schema1_layers.is_some();
+        if is_index {
+            of_manifest
+        } else {
+            of_index || self.schema1_layers.is_some()
+        }
     }
 }
 
@@ -186,6 +221,27 @@ mod tests {
             &format!(r#"{{"schemaVersion":2,"layers":[{{"mediaType":"{windows}"}}]}}"#),
             &foreign,
         );
+    }
+
+    #[test]
+    fn a_manifest_that_could_be_read_in_two_ways_is_refused() {
+        let index = MEDIA_TYPES[0];
+        for (media_type, body) in [
+            (OCI, r#"{"schemaVersion":2,"layers":[],"manifests":[]}"#),
+            (OCI, r#"{"schemaVersion":2,"layers":[],"fsLayers":[]}"#),
+            (index, r#"{"schemaVersion":2,"layers":[],"manifests":[]}"#),
+            (index, r#"{"schemaVersion":2,"config":{},"manifests":[]}"#),
+            (MEDIA_TYPES[2], r#"{"schemaVersion":2,"config":{}}"#),
+            (
+                OCI,
+                r#"{"schemaVersion":2,"layers":[{"mediaType":"b","URLs":["https://x.example/l"]}]}"#,
+            ),
+            (OCI, r#"{"schemaVersion":2,"layers":[],"Layers":[]}"#),
+        ] {
+            check(media_type, body, &Err(InvalidManifest::Ambiguous));
+        }
+        let twice = r#"{"schemaVersion":2,"layers":[],"layers":[]}"#;
+        check(OCI, twice, &Err(InvalidManifest::Unreadable));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The mirror: reads a request, asks the policy, and only then looks for what was asked for.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,19 +8,21 @@ use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::http::header::RANGE;
 use axum::http::{Method, Request, Response};
-use ramgate_policy::{Action, Decision, Policy, Request as Question, Subject};
+use ramgate_policy::{
+    Action, Decision, Policy, Registry, Repository, Request as Question, Subject,
+};
 use ramgate_provenance::Ledger;
 use thiserror::Error;
 
 use crate::answer::{self, Kind, Unserved};
-use crate::audit::{self, Source};
+use crate::audit;
 use crate::config::Config;
 use crate::flight::Flights;
 use crate::manifests::Memory;
 use crate::origins::Origins;
 use crate::path::{self, Target};
 use crate::store::Store;
-use crate::upstream::Upstreams;
+use crate::upstream::{Rate, Upstreams};
 
 /// A pull-through mirror. Cloning it is cheap and gives the same mirror.
 #[derive(Clone, Debug)]
@@ -72,6 +75,7 @@ impl Mirror {
             source,
         })?;
         let upstreams = Upstreams::new(&config).map_err(MirrorError::Client)?;
+        let memory = Memory::new(config.absent_ttl);
         Ok(Self {
             inner: Arc::new(Inner {
                 config,
@@ -79,7 +83,7 @@ impl Mirror {
                 store,
                 upstreams,
                 flights: Flights::default(),
-                memory: Memory::new(),
+                memory,
                 origins: Origins::new(ledger),
             }),
         })
@@ -127,13 +131,17 @@ impl Mirror {
             Target::Base | Target::Other(_) => (answer::unsupported(), None),
             Target::Manifest(_, pointer) => match self.manifest(&permit, &policy, pointer).await {
                 Ok((manifest, digest, source)) => {
-                    (answer::manifest(&manifest, &digest, head), Some(source))
+                    let response = answer::manifest(&manifest, &digest, head);
+                    (answer::marked(response, source), Some(source))
                 }
-                Err(problem) => (failed(&problem, Kind::Manifest), None),
+                Err(problem) => (failed(&problem, repository, Kind::Manifest), None),
             },
             Target::Tags(_) => match self.tags(&permit, &policy, request.uri()).await {
-                Ok(tags) => (answer::tags(tags, head), Some(Source::Miss)),
-                Err(problem) => (failed(&problem, Kind::Tags), None),
+                Ok((tags, source)) => (
+                    answer::marked(answer::tags(tags, head), source),
+                    Some(source),
+                ),
+                Err(problem) => (failed(&problem, repository, Kind::Tags), None),
             },
             Target::Blob(_, digest) => {
                 let range = request.headers().get(RANGE);
@@ -143,12 +151,18 @@ impl Mirror {
                         let source = blob.source;
                         (answer::blob(blob, digest), Some(source))
                     }
-                    Err(problem) => (failed(&problem, Kind::Blob), None),
+                    Err(problem) => (failed(&problem, repository, Kind::Blob), None),
                 }
             }
         };
         audit::allowed(&permit, &target, source, started);
         response
+    }
+
+    /// The rate limits that registries have told, as they were last told.
+    #[must_use]
+    pub fn rates(&self) -> BTreeMap<Registry, Rate> {
+        self.inner.upstreams.rates()
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -176,8 +190,13 @@ impl Mirror {
     }
 }
 
-fn failed(problem: &Unserved, kind: Kind) -> Response<Body> {
-    let cause = std::error::Error::source(problem).map(ToString::to_string);
-    tracing::warn!(error = %problem, cause, "upstream failed");
+fn failed(problem: &Unserved, repository: &Repository, kind: Kind) -> Response<Body> {
+    let mut causes = Vec::new();
+    let mut cause = std::error::Error::source(problem);
+    while let Some(error) = cause {
+        causes.push(error.to_string());
+        cause = error.source();
+    }
+    tracing::warn!(error = %problem, cause = causes.join(": "), %repository, "upstream failed");
     answer::unserved(problem, kind)
 }

@@ -1,19 +1,18 @@
-//! Serves lists of tags, which `docker pull --all-tags` begins with: page by page from the upstream, and none is kept.
+//! Serves lists of tags, which `docker pull --all-tags` begins with: page by page from the upstream. What is kept is shown only while the upstream fails.
 
+use axum::body::Bytes;
 use axum::http::Uri;
 use ramgate_policy::{Permit, Policy};
-use reqwest::Method;
-use reqwest::header::LINK;
 
 use crate::answer::Unserved;
+use crate::audit::Source;
 use crate::mirror::Mirror;
-use crate::upstream::{Resource, limited};
 
 /// A page of tags.
 #[derive(Debug)]
 pub(crate) struct Tags {
     /// The upstream's JSON.
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Bytes,
     /// The `Link` to the next page, at this mirror.
     pub(crate) next: Option<String>,
 }
@@ -27,21 +26,14 @@ impl Mirror {
         permit: &Permit,
         policy: &Policy,
         asked: &Uri,
-    ) -> Result<Tags, Unserved> {
-        let page = page(asked.query().unwrap_or_default());
-        let response = self
-            .upstreams()
-            .fetch(permit, policy, Method::GET, Resource::Tags(&page))
-            .await?;
-        let link = response
-            .headers()
-            .get(LINK)
-            .and_then(|link| link.to_str().ok());
-        let next = link.and_then(|link| next(link, asked));
-        let body = limited(response, LIST_SIZE_MAX_BYTES)
-            .await?
-            .ok_or(Unserved::TooLarge)?;
-        Ok(Tags { body, next })
+    ) -> Result<(Tags, Source), Unserved> {
+        let query = page(asked.query().unwrap_or_default());
+        let (page, source) = self.page_of_tags(permit, policy, &query).await?;
+        let tags = Tags {
+            next: page.link.as_deref().and_then(|link| next(link, asked)),
+            body: page.body,
+        };
+        Ok((tags, source))
     }
 }
 
@@ -82,9 +74,6 @@ fn next(link: &str, asked: &Uri) -> Option<String> {
     }
     Some(format!("<{}{page}>; rel=\"next\"", asked.path()))
 }
-
-/// A repository with a hundred thousand tags of forty letters, in one page.
-const LIST_SIZE_MAX_BYTES: usize = 4 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

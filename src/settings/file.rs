@@ -81,6 +81,14 @@ pub(crate) struct MirrorPart {
     pub(crate) tag_ttl: String,
     /// How long what is cached is served while the upstream fails, as `24h`.
     pub(crate) stale_if_error: String,
+    /// How long a manifest that the upstream does not have is taken to be absent, as `10s`.
+    pub(crate) absent_ttl: String,
+    /// What ramgate logs in with, by registry or by a prefix of its repositories.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) credentials: Vec<LoginPart>,
+    /// A docker command line's `config.json`, asked where `credentials` has nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) docker_config: Option<String>,
     /// Where registries are really reached, by the registry's name.
     pub(crate) upstreams: BTreeMap<String, UpstreamPart>,
 }
@@ -97,12 +105,35 @@ pub(crate) struct UpstreamPart {
     /// A file with the password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) password_file: Option<String>,
+    /// Instead: `NAME` of a program `docker-credential-NAME` that knows what to log in with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) credential_helper: Option<String>,
     /// A PEM file with the certificate authorities of this upstream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ca_file: Option<String>,
     /// Hosts of token services that may be given this upstream's credentials.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) token_realms: Vec<String>,
+    /// Hosts that this upstream may redirect to for its content.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) redirect_hosts: Vec<String>,
+}
+
+/// What ramgate logs in with.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct LoginPart {
+    /// A registry, as `ghcr.io`, or the beginning of its repositories, as `ghcr.io/acme/`. The longest counts.
+    pub(crate) prefix: String,
+    /// With `password-file`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) username: Option<String>,
+    /// A file with the password, read whenever it is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) password_file: Option<String>,
+    /// Instead: `NAME` of a program `docker-credential-NAME`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) credential_helper: Option<String>,
 }
 
 /// The network gate.
@@ -189,6 +220,9 @@ impl Default for MirrorPart {
             pin: Vec::new(),
             tag_ttl: "60s".to_owned(),
             stale_if_error: "24h".to_owned(),
+            absent_ttl: "10s".to_owned(),
+            credentials: Vec::new(),
+            docker_config: None,
             upstreams: BTreeMap::new(),
         }
     }

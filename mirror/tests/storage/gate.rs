@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use ramgate_mirror::{Config, Mirror, Storage, Upstream};
 use ramgate_policy::Policy;
-use ramgate_provenance::{Canaries, Ledger};
+use ramgate_provenance::Ledger;
 use reqwest::{Client, Response};
 use tokio_util::sync::CancellationToken;
 
@@ -34,18 +34,10 @@ impl Gate {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let policy = r#"{ "version": 1, "registries": [{ "host": "registry.test" }] }"#;
         let policy = Arc::new(ArcSwap::from_pointee(Policy::parse(policy).unwrap()));
-        let upstream = Upstream {
-            url: format!("http://{}", origin.address).parse().unwrap(),
-            ca_pem: None,
-            credentials: None,
-            token_realms: Vec::new(),
-        };
+        let url = format!("http://{}", origin.address).parse().unwrap();
         let config = Config {
-            storage,
-            tag_ttl: Duration::from_mins(1),
-            stale_if_error: Duration::from_hours(1),
-            upstreams: [("registry.test".parse().unwrap(), upstream)].into(),
-            canaries: Canaries::default(),
+            upstreams: [("registry.test".parse().unwrap(), Upstream::new(url))].into(),
+            ..Config::new(storage)
         };
         let ledger = Arc::new(Ledger::in_memory().unwrap());
         let mirror = Mirror::new(config, policy, ledger).unwrap();

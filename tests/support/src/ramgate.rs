@@ -48,8 +48,13 @@ impl Lab {
     pub fn settings() -> Value {
         let upstream =
             |host: &str| json!({ "url": format!("https://{host}"), "ca-file": Self::CA_FILE });
+        // Everything in a lab has a private address, which names lead to only if the settings have them.
+        let mut docker_hub = upstream("registry-1.docker.io");
+        if let Some(upstream) = docker_hub.as_object_mut() {
+            upstream.insert("token-realms".to_owned(), json!(["auth.docker.io"]));
+        }
         json!({ "mirror": { "upstreams": {
-            "docker.io": upstream("registry-1.docker.io"),
+            "docker.io": docker_hub,
             "ghcr.io": upstream("ghcr.io"),
         } } })
     }
