@@ -153,6 +153,7 @@ impl Download {
             if piece.is_empty() {
                 continue;
             }
+            self.mirror.metrics().fetched(piece.len() as u64);
             incoming.write(&piece).await?;
             if incoming.size() > self.size {
                 return Err(Unserved::Mismatch);

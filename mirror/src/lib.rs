@@ -12,21 +12,27 @@ mod audit;
 mod blobs;
 mod challenge;
 mod config;
+mod evidence;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod manifest;
 mod manifests;
+mod metrics;
 mod mirror;
 mod origins;
 mod path;
+mod referrers;
+mod sending;
 mod server;
 mod store;
+mod strict;
 mod tags;
 mod token;
 mod upstream;
 
 pub use config::{Config, Credentials, Upstream};
+pub use metrics::Metrics;
 pub use mirror::{Mirror, MirrorError};
 pub use reqwest::Url;
 pub use server::serve;

@@ -6,6 +6,8 @@ use ramgate_policy::Digest;
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::strict;
+
 /// A manifest that was verified and may be served.
 #[derive(Clone, Debug)]
 pub(crate) struct Manifest {
@@ -34,6 +36,11 @@ pub(crate) enum InvalidManifest {
     /// No JSON, or not the JSON of a manifest.
     #[error("the manifest cannot be read")]
     Unreadable,
+    /// Keys that stand twice or are taken for others, or parts of a manifest and of an index in one.
+    #[error(
+        "the manifest can be read in two ways: keys stand twice, differ in case, or are of a manifest and of an index at once"
+    )]
+    Ambiguous,
 }
 
 /// The part of a manifest or index that bears on where its content is.
@@ -44,12 +51,13 @@ struct Outline {
     #[serde(rename = "mediaType")]
     media_type: Option<String>,
     config: Option<Descriptor>,
-    #[serde(default)]
-    layers: Vec<Descriptor>,
-    #[serde(default)]
-    manifests: Vec<Descriptor>,
-    #[serde(default)]
-    blobs: Vec<Descriptor>,
+    subject: Option<Descriptor>,
+    // Go writes `null` for a list that nobody made.
+    layers: Option<Vec<Descriptor>>,
+    manifests: Option<Vec<Descriptor>>,
+    blobs: Option<Vec<Descriptor>>,
+    #[serde(rename = "fsLayers")]
+    fs_layers: Option<serde::de::IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +89,9 @@ impl Manifest {
         }
         let outline: Outline =
             serde_json::from_slice(&bytes).map_err(|_| InvalidManifest::Unreadable)?;
+        if !strict::is_unambiguous(&bytes) || outline.is_both(&media_type) {
+            return Err(InvalidManifest::Ambiguous);
+        }
         if outline.schema_version != Some(2) {
             return Err(InvalidManifest::Schema1);
         }
@@ -88,12 +99,12 @@ impl Manifest {
         if outline.media_type.is_some_and(|said| said != media_type) {
             return Err(InvalidManifest::Unreadable);
         }
+        let lists = [&outline.layers, &outline.manifests, &outline.blobs];
         let descriptors = outline
             .config
             .iter()
-            .chain(&outline.layers)
-            .chain(&outline.manifests)
-            .chain(&outline.blobs);
+            .chain(&outline.subject)
+            .chain(lists.into_iter().flatten().flatten());
         for descriptor in descriptors {
             let elsewhere = descriptor
                 .urls
@@ -114,6 +125,27 @@ impl Manifest {
         })
     }
 }
+
+// === impl Outline ===
+
+impl Outline {
+    /// Whether it has parts of another kind of manifest than `media_type`, for readers that go by what they find.
+    fn is_both(&self, media_type: &str) -> bool {
+        let has = |list: &Option<Vec<Descriptor>>| list.as_ref().is_some_and(|it| !it.is_empty());
+        let other = if INDEXES.contains(&media_type) {
+            self.config.is_some() || has(&self.layers) || has(&self.blobs)
+        } else {
+            has(&self.manifests)
+        };
+        other || self.fs_layers.is_some()
+    }
+}
+
+/// The media types of manifests that name manifests.
+pub(crate) const INDEXES: [&str; 2] = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+];
 
 /// Everything that is asked for and served. Asked for whole each time: a cache must not depend on who asked first.
 pub(crate) const MEDIA_TYPES: [&str; 4] = [
@@ -186,6 +218,43 @@ mod tests {
             &format!(r#"{{"schemaVersion":2,"layers":[{{"mediaType":"{windows}"}}]}}"#),
             &foreign,
         );
+        check(
+            OCI,
+            r#"{"schemaVersion":2,"subject":{"urls":["https://x.example/s"]}}"#,
+            &foreign,
+        );
+    }
+
+    #[test]
+    fn artifacts_and_layers_of_any_kind_pass_untouched() {
+        for body in [
+            r#"{"schemaVersion":2,"artifactType":"application/vnd.example.sbom","config":{"mediaType":"application/vnd.oci.empty.v1+json"},"layers":[{"mediaType":"application/spdx+json"}],"subject":{"mediaType":"a","digest":"b"}}"#,
+            r#"{"schemaVersion":2,"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+zstd"},{"mediaType":"application/vnd.wasm.content.layer.v1+wasm"}]}"#,
+            r#"{"schemaVersion":2,"layers":null}"#,
+        ] {
+            let bytes = bytes::Bytes::from(body);
+            assert_eq!(Manifest::new(OCI, bytes).unwrap().bytes, body);
+        }
+    }
+
+    #[test]
+    fn what_could_be_read_two_ways_is_refused() {
+        let ambiguous = Err(InvalidManifest::Ambiguous);
+        for body in [
+            r#"{"schemaVersion":2,"layers":[],"Layers":[{"urls":["https://x.example/l"]}]}"#,
+            r#"{"schemaVersion":2,"layers":[{"mediaType":"b","URLS":["https://x.example/l"]}]}"#,
+            r#"{"schemaVersion":2,"annotations":{"a":"1","a":"2"}}"#,
+            r#"{"schemaVersion":2,"layers":[],"manifests":[{"mediaType":"c"}]}"#,
+            r#"{"schemaVersion":2,"layers":[],"fsLayers":[{"blobSum":"d"}]}"#,
+        ] {
+            check(OCI, body, &ambiguous);
+        }
+        for body in [
+            r#"{"schemaVersion":2,"manifests":[],"layers":[{"mediaType":"b"}]}"#,
+            r#"{"schemaVersion":2,"manifests":[],"config":{"mediaType":"b"}}"#,
+        ] {
+            check(INDEXES[0], body, &ambiguous);
+        }
     }
 
     #[test]

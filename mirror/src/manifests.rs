@@ -190,6 +190,7 @@ impl Mirror {
         let bytes = limited(response, SIZE_MAX_BYTES)
             .await?
             .ok_or(Unserved::TooLarge)?;
+        self.metrics().fetched(bytes.len() as u64);
         let verified = match expected.or(announced.as_ref()) {
             Some(digest) => Verified::of(&bytes, digest),
             None => Verified::by_sha256(&bytes),

@@ -4,18 +4,27 @@ use axum::http::Uri;
 use ramgate_policy::{Permit, Policy};
 use reqwest::Method;
 use reqwest::header::LINK;
+use serde::Deserialize;
+use serde_json::json;
 
 use crate::answer::Unserved;
 use crate::mirror::Mirror;
+use crate::path;
 use crate::upstream::{Resource, limited};
 
 /// A page of tags.
 #[derive(Debug)]
 pub(crate) struct Tags {
-    /// The upstream's JSON.
+    /// Its JSON.
     pub(crate) body: Vec<u8>,
     /// The `Link` to the next page, at this mirror.
     pub(crate) next: Option<String>,
+}
+
+/// What an upstream says; source: OCI distribution-spec, "Listing Tags". Go writes `null` for no tags.
+#[derive(Deserialize)]
+struct List {
+    tags: Option<Vec<String>>,
 }
 
 // === impl Mirror ===
@@ -41,20 +50,35 @@ impl Mirror {
         let body = limited(response, LIST_SIZE_MAX_BYTES)
             .await?
             .ok_or(Unserved::TooLarge)?;
-        Ok(Tags { body, next })
+        let List { tags } = serde_json::from_slice(&body).map_err(|_| Unserved::List)?;
+        // What is no tag names nothing that could be pulled, and may name something to whoever prints it.
+        let mut tags = tags.unwrap_or_default();
+        tags.retain(|tag| path::is_tag(tag));
+        let body = json!({ "name": name(asked.path()), "tags": tags }).to_string();
+        Ok(Tags {
+            body: body.into_bytes(),
+            next,
+        })
     }
 }
 
-/// Of a query, what says which page: `n` and `last`, as the distribution spec has them. Nothing else is passed on.
-fn page(query: &str) -> String {
+/// The repository as the client calls it.
+fn name(path: &str) -> &str {
+    let name = path.strip_prefix("/v2/").unwrap_or(path);
+    name.strip_suffix("/tags/list").unwrap_or(name)
+}
+
+/// Of a query, what says which page: `n` and `last`, as the distribution spec has them, and Quay's `next_page`. Nothing else is
+/// passed on.
+pub(crate) fn page(query: &str) -> String {
     let plain = |value: &str| {
-        let of_tag = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let of_tag = |byte: u8| byte.is_ascii_alphanumeric() || b"._-=".contains(&byte);
         !value.is_empty() && value.bytes().all(of_tag)
     };
     let mut page = String::new();
     for pair in query.split('&') {
-        if let Some((key @ ("n" | "last"), value)) = pair.split_once('=')
-            && plain(value)
+        if let Some((key @ ("n" | "last" | "next_page"), value)) = pair.split_once('=')
+            && plain(&value.replace("%3D", "="))
         {
             page.push(if page.is_empty() { '?' } else { '&' });
             page.push_str(&format!("{key}={value}"));
@@ -65,12 +89,7 @@ fn page(query: &str) -> String {
 
 /// The upstream's link to the next page as one to this mirror: a client that followed it as it stands would go past.
 fn next(link: &str, asked: &Uri) -> Option<String> {
-    let (target, relation) = link.strip_prefix('<')?.split_once('>')?;
-    if !relation.contains("next") {
-        return None;
-    }
-    let (_, query) = target.split_once('?')?;
-    let mut page = page(query);
+    let mut page = page(query_of_next(link)?);
     let namespace = asked
         .query()
         .unwrap_or_default()
@@ -83,6 +102,15 @@ fn next(link: &str, asked: &Uri) -> Option<String> {
     Some(format!("<{}{page}>; rel=\"next\"", asked.path()))
 }
 
+/// The query of a `Link` to a next page.
+pub(crate) fn query_of_next(link: &str) -> Option<&str> {
+    let (target, relation) = link.strip_prefix('<')?.split_once('>')?;
+    if !relation.contains("next") {
+        return None;
+    }
+    target.split_once('?').map(|(_, query)| query)
+}
+
 /// A repository with a hundred thousand tags of forty letters, in one page.
 const LIST_SIZE_MAX_BYTES: usize = 4 * 1024 * 1024;
 
@@ -93,6 +121,10 @@ mod tests {
     #[test]
     fn of_a_query_only_the_page_is_passed_on() {
         assert_eq!(page("n=100&last=3.18&ns=docker.io"), "?n=100&last=3.18");
+        assert_eq!(
+            page("next_page=gAAAA_-x%3D%3D"),
+            "?next_page=gAAAA_-x%3D%3D"
+        );
         assert_eq!(page(""), "");
         assert_eq!(page("ns=docker.io"), "");
         assert_eq!(page("n=1%0d%0a&last=../x&token=secret"), "");

@@ -20,7 +20,8 @@ use thiserror::Error;
 
 use crate::challenge::{Challenge, InvalidChallenge};
 use crate::config::{Config, Credentials, Upstream};
-use crate::manifest::MEDIA_TYPES;
+use crate::manifest::{INDEXES, MEDIA_TYPES};
+use crate::metrics::Metrics;
 use crate::token::{TokenAnswer, Tokens};
 
 /// All upstreams.
@@ -30,6 +31,7 @@ pub(crate) struct Upstreams {
     named: BTreeMap<Registry, Arc<Endpoint>>,
     /// Registries that the settings do not name, at their own names.
     others: Cache<Registry, Arc<Endpoint>>,
+    metrics: Metrics,
 }
 
 /// One upstream.
@@ -51,6 +53,8 @@ pub(crate) enum Resource<'a> {
     Blob(&'a Digest),
     /// A page of its tags: the query that says which.
     Tags(&'a str),
+    /// A page of what refers to a manifest: the digest, and the query that says which.
+    Referrers(&'a Digest, &'a str),
 }
 
 /// Why a fetch failed.
@@ -93,7 +97,7 @@ pub(crate) enum UpstreamError {
 // === impl Upstreams ===
 
 impl Upstreams {
-    pub(crate) fn new(config: &Config) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(config: &Config, metrics: Metrics) -> Result<Self, reqwest::Error> {
         let client = client(None)?;
         let mut named = BTreeMap::new();
         for (registry, upstream) in &config.upstreams {
@@ -106,6 +110,7 @@ impl Upstreams {
             client,
             named,
             others: Cache::new(OTHERS_MAX),
+            metrics,
         })
     }
 
@@ -118,7 +123,16 @@ impl Upstreams {
         resource: Resource<'_>,
     ) -> Result<Response, UpstreamError> {
         let endpoint = self.endpoint(permit.repository().registry())?;
-        let response = endpoint.fetch(permit, policy, method, resource).await?;
+        let started = Instant::now();
+        let fetched = endpoint.fetch(permit, policy, method, resource).await;
+        let outcome = match &fetched {
+            Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS => "rate-limited",
+            Ok(response) if response.status().is_server_error() => "failed",
+            Ok(_) => "answered",
+            Err(_) => "unreachable",
+        };
+        self.metrics.upstream(outcome, started.elapsed());
+        let response = fetched?;
         let status = response.status();
         match status {
             StatusCode::OK => Ok(response),
@@ -185,6 +199,9 @@ impl Endpoint {
         let path = match resource {
             Resource::Manifest(pointer) => format!("/v2/{}/manifests/{pointer}", repository.path()),
             Resource::Blob(digest) => format!("/v2/{}/blobs/{digest}", repository.path()),
+            Resource::Referrers(digest, page) => {
+                format!("/v2/{}/referrers/{digest}{page}", repository.path())
+            }
             Resource::Tags(page) => format!("/v2/{}/tags/list{page}", repository.path()),
         };
         let url = self.url.join(&path).map_err(|_| UpstreamError::NoAddress)?;
@@ -291,6 +308,9 @@ impl Endpoint {
             let mut request = self.client.request(method.clone(), url.clone());
             if let Resource::Manifest(_) = resource {
                 request = request.header(ACCEPT, MEDIA_TYPES.join(", "));
+            }
+            if let Resource::Referrers(..) = resource {
+                request = request.header(ACCEPT, INDEXES[0]);
             }
             // A presigned address takes no second authorization, and another host gets none of this one's.
             if let Some(authorization) = authorization.filter(|_| same_authority(&url, &self.url)) {
