@@ -16,6 +16,7 @@ mod evidence;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod intake;
 mod manifest;
 mod manifests;
 mod metrics;
@@ -32,6 +33,7 @@ mod token;
 mod upstream;
 
 pub use config::{Config, Credentials, Upstream};
+pub use intake::IntakeError;
 pub use metrics::Metrics;
 pub use mirror::{Mirror, MirrorError};
 pub use reqwest::Url;

@@ -147,6 +147,12 @@ impl Mirror {
         Ok((manifest, digest, Source::Miss))
     }
 
+    /// Forgets where a tag pointed, as far as it is in memory.
+    pub(crate) fn forget_tag(&self, permit: &Permit, tag: &str) {
+        let key = format!("{}:{tag}", permit.repository());
+        self.memory().tags.invalidate(&key);
+    }
+
     /// A manifest that this repository is known to have.
     async fn kept_manifest(
         &self,

@@ -143,7 +143,7 @@ impl Mirror {
         if self.config().canaries.saw(repository.registry().host()) {
             return Answered::plain(kind, answer::canary());
         }
-        let policy = self.inner.policy.load_full();
+        let policy = self.policy();
         let question = Question {
             repository,
             action: Action::Pull,
@@ -230,6 +230,10 @@ impl Mirror {
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.inner.metrics
+    }
+
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        self.inner.policy.load_full()
     }
 
     pub(crate) fn kept_referrers(&self) -> &referrers::Memory {
