@@ -54,6 +54,7 @@ impl Mirror {
         // What is no tag names nothing that could be pulled, and may name something to whoever prints it.
         let mut tags = tags.unwrap_or_default();
         tags.retain(|tag| path::is_tag(tag));
+        let next = next.or_else(|| cut(&mut tags, asked));
         let body = json!({ "name": name(asked.path()), "tags": tags }).to_string();
         Ok(Tags {
             body: body.into_bytes(),
@@ -87,19 +88,43 @@ pub(crate) fn page(query: &str) -> String {
     page
 }
 
+/// Cuts the page that was asked for out of a list, where the upstream gave all of it: registries before Distribution 3 know no pages.
+/// Returns the link to the next one.
+fn cut(tags: &mut Vec<String>, asked: &Uri) -> Option<String> {
+    let parameter = |name| path::parameter(asked.query(), name).ok().flatten();
+    let count: Option<usize> = parameter("n").and_then(|count| count.parse().ok());
+    let last = parameter("last");
+    let is_whole = last.as_ref().is_some_and(|last| tags.contains(last));
+    if !is_whole && count.is_none_or(|count| tags.len() <= count) {
+        return None;
+    }
+    // The order that the spec asks for.
+    let order = |tag: &str| (tag.to_ascii_lowercase(), tag.to_owned());
+    tags.sort_by_cached_key(|tag| order(tag));
+    if let Some(last) = &last {
+        tags.retain(|tag| order(tag) > order(last));
+    }
+    let count = count.filter(|count| tags.len() > *count)?;
+    tags.truncate(count);
+    // Nothing of a list has no next page.
+    let last = tags.last()?;
+    link(&format!("n={count}&last={last}"), asked)
+}
+
 /// The upstream's link to the next page as one to this mirror: a client that followed it as it stands would go past.
-fn next(link: &str, asked: &Uri) -> Option<String> {
-    let mut page = page(query_of_next(link)?);
-    let namespace = asked
-        .query()
-        .unwrap_or_default()
-        .split('&')
-        .find(|pair| pair.starts_with("ns="));
-    if let Some(namespace) = namespace {
+fn next(upstreams: &str, asked: &Uri) -> Option<String> {
+    link(query_of_next(upstreams)?, asked)
+}
+
+/// A link to the page of what was asked for that `query` names.
+fn link(query: &str, asked: &Uri) -> Option<String> {
+    let mut page = page(query);
+    let mut pairs = asked.query().unwrap_or_default().split('&');
+    if let Some(namespace) = pairs.find(|pair| pair.starts_with("ns=")) {
         page.push(if page.is_empty() { '?' } else { '&' });
         page.push_str(namespace);
     }
-    Some(format!("<{}{page}>; rel=\"next\"", asked.path()))
+    (!page.is_empty()).then(|| format!("<{}{page}>; rel=\"next\"", asked.path()))
 }
 
 /// The query of a `Link` to a next page.

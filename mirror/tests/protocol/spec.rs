@@ -174,6 +174,33 @@ async fn end_8_tags_are_listed_page_by_page() {
     assert_eq!(denied.is(403).error().0, "DENIED");
 }
 
+#[tokio::test]
+async fn lists_of_tags_have_pages_where_the_upstream_knows_none() {
+    let stage = Stage::new(ALL).await;
+    // As Distribution 2.8 answers, whatever page is asked for.
+    let all = json!({ "name": "acme/app", "tags": ["b", "A", "c", "a"] }).to_string();
+    for query in ["", "?n=2", "?n=2&last=a", "?n=0", "?last=b", "?n=9"] {
+        let path = format!("/v2/acme/app/tags/list{query}");
+        stage.ghcr.put(&path, 200, &[], all.clone());
+    }
+    for (query, tags, link) in [
+        ("?ns=ghcr.io", json!(["b", "A", "c", "a"]), ""),
+        (
+            "?n=2&ns=ghcr.io",
+            json!(["A", "a"]),
+            "</v2/acme/app/tags/list?n=2&last=a&ns=ghcr.io>; rel=\"next\"",
+        ),
+        ("?n=2&last=a&ns=ghcr.io", json!(["b", "c"]), ""),
+        ("?n=0&ns=ghcr.io", json!([]), ""),
+        ("?last=b&ns=ghcr.io", json!(["c"]), ""),
+        ("?n=9&ns=ghcr.io", json!(["b", "A", "c", "a"]), ""),
+    ] {
+        let got = stage.get(&format!("/v2/acme/app/tags/list{query}")).await;
+        assert_eq!(got.is(200).json()["tags"], tags, "{query}");
+        assert_eq!(got.header("link"), link, "{query}");
+    }
+}
+
 fn referrer(name: &str, artifact_type: &str) -> serde_json::Value {
     json!({ "mediaType": MANIFEST, "size": 7, "digest": digest(name.as_bytes()), "artifactType": artifact_type, "annotations": { "name": name } })
 }
