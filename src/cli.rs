@@ -42,7 +42,7 @@ enum Command {
     Decide(decide::Decide),
     /// Show and change what is known of where images came from.
     Ledger(ledger::Arguments),
-    /// Look at, verify and clean up what the mirror keeps.
+    /// Fill, look at and clean up what the mirror keeps, and carry it to where there is no network.
     Mirror(mirror::Arguments),
     /// Write, check or describe the policy.
     Policy(policy::Arguments),

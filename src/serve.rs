@@ -60,7 +60,7 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
     let listeners = Listeners::bind(&settings).await?;
     let shutdown = CancellationToken::new();
     let watching = CancellationToken::new();
-    let mut gates = start(listeners, &settings, &policy, ledger, &shutdown, &watching)?;
+    let (mut gates, mirror) = start(listeners, &settings, &policy, ledger, &shutdown, &watching)?;
     announce(&settings, &policy);
     let follower = tokio::spawn(policy.follow(hangup, shutdown.clone()));
     // Outside systemd there is nobody to notify.
@@ -79,10 +79,8 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
     watching.cancel();
     tokio::time::sleep(LAST_WORD).await;
     shutdown.cancel();
-    let drained =
-        tokio::time::timeout(GRACE, async { while gates.join_next().await.is_some() {} }).await;
-    if drained.is_err() {
-        tracing::warn!(grace = ?GRACE, "connections still open are cut");
+    if !drain(&mut gates, mirror.as_ref()).await {
+        tracing::warn!(grace = ?GRACE, blobs = ?BLOB_GRACE, "connections still open are cut");
     }
     follower.abort();
     ended
@@ -96,12 +94,11 @@ fn start(
     ledger: Arc<Ledger>,
     shutdown: &CancellationToken,
     watching: &CancellationToken,
-) -> anyhow::Result<JoinSet<std::io::Result<()>>> {
+) -> anyhow::Result<(JoinSet<std::io::Result<()>>, Option<Mirror>)> {
     let mut gates = JoinSet::new();
     let canaries = Canaries::default();
     let registrar = registrar(settings, Arc::clone(&ledger), canaries.clone())?;
     let desk = Desk::new(registrar.clone());
-    gates.spawn(control::serve(listeners.control, desk, shutdown.clone()));
     if let Some(listener) = listeners.plugin {
         let identity = Identity::new(registrar.clone());
         let authorizer = Authorizer::new(policy.current(), registrar.clone(), identity.clone());
@@ -110,11 +107,15 @@ fn start(
         let watch = Watch::new(registrar, identity, policy.current());
         tokio::spawn(watch.run(watching.clone()));
     }
+    let mut serving = None;
     if let Some((listener, part)) = listeners.mirror.zip(settings.mirror.as_ref()) {
         let config = mirror_config(part, canaries.clone())?;
         let mirror = Mirror::new(config, policy.current(), ledger).context("mirror")?;
+        serving = Some(mirror.clone());
         gates.spawn(ramgate_mirror::serve(listener, mirror, shutdown.clone()));
     }
+    let control = control::serve(listeners.control, desk, serving.clone(), shutdown.clone());
+    gates.spawn(control);
     if let Some(listener) = listeners.egress {
         let steering = Steering {
             docker_hub_by_mirror: settings.mirror.is_some(),
@@ -126,7 +127,27 @@ fn start(
         let egress = Egress::new(policy.current(), config);
         gates.spawn(ramgate_egress::serve(listener, egress, shutdown.clone()));
     }
-    Ok(gates)
+    Ok((gates, serving))
+}
+
+/// Lets open connections end: all for a while, and then the blobs that the mirror is sending for a while longer, because a client
+/// that is cut begins anew. `false` if some are cut.
+async fn drain(gates: &mut JoinSet<std::io::Result<()>>, mirror: Option<&Mirror>) -> bool {
+    let all = async { while gates.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, all).await.is_ok() {
+        return true;
+    }
+    let Some(mirror) = mirror else {
+        return false;
+    };
+    let sent = async {
+        while mirror.metrics().in_flight() > 0 {
+            tokio::time::sleep(LAST_WORD).await;
+        }
+    };
+    // What is still open then is other gates'.
+    let _ = tokio::time::timeout(BLOB_GRACE, sent).await;
+    gates.is_empty()
 }
 
 /// Keeps `ledger` for the engine that the settings name; its gates see `canaries`.
@@ -186,7 +207,7 @@ pub(crate) fn mirror_names(settings: &Settings) -> Vec<Registry> {
     named.chain(mirror.listen.to_string().parse()).collect()
 }
 
-fn mirror_config(
+pub(crate) fn mirror_config(
     part: &settings::Mirror,
     canaries: Canaries,
 ) -> anyhow::Result<ramgate_mirror::Config> {
@@ -258,3 +279,5 @@ const HOSTS_DIRECTORY: &str = "/etc/docker/certs.d";
 const LAST_WORD: Duration = Duration::from_millis(100);
 /// How long open connections may go on; systemd's own patience is 90 s.
 const GRACE: Duration = Duration::from_secs(5);
+/// How much longer a blob may take: a gigabyte at 30 MB/s.
+const BLOB_GRACE: Duration = Duration::from_secs(35);
