@@ -5,6 +5,7 @@ mod check;
 mod decide;
 mod egress;
 mod ledger;
+mod mirror;
 mod policy;
 mod serve;
 
@@ -47,6 +48,8 @@ enum Command {
     Egress(egress::Arguments),
     /// Show and change what is known of where images came from.
     Ledger(ledger::Arguments),
+    /// Fill, look at and clean up what the mirror keeps, and carry it to where there is no network.
+    Mirror(mirror::Arguments),
     /// Write, check or describe the policy.
     Policy(policy::Arguments),
     /// Print a completion script for a shell.
@@ -106,6 +109,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Decide(command) => command.run(arguments.log),
         Command::Egress(command) => command.run(),
         Command::Ledger(command) => command.run(),
+        Command::Mirror(command) => command.run(),
         Command::Policy(command) => command.run(),
         Command::Completions { shell } => {
             clap_complete::generate(

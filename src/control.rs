@@ -10,9 +10,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
+use ramgate_mirror::Mirror;
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::images;
 use crate::ledger::{Ask, Desk, Entry};
 use crate::unix;
 
@@ -20,9 +22,11 @@ use crate::unix;
 pub(crate) async fn serve(
     listener: UnixListener,
     desk: Desk,
+    mirror: Option<Mirror>,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let router = Router::new().route(LEDGER, post(answer)).with_state(desk);
+    let router = router.merge(images::router(mirror));
     axum::serve(listener, router)
         .with_graceful_shutdown(shutdown.cancelled_owned())
         .await

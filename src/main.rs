@@ -7,6 +7,7 @@ mod audit_line;
 mod audit_log;
 mod cli;
 mod control;
+mod images;
 mod inspection;
 mod ledger;
 mod live_policy;
@@ -14,6 +15,7 @@ mod serve;
 mod settings;
 mod signals;
 mod sockets;
+mod storage;
 mod telemetry;
 mod unix;
 

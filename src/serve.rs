@@ -65,7 +65,7 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
     let listeners = Listeners::bind(&settings).await?;
     let shutdown = CancellationToken::new();
     let watching = CancellationToken::new();
-    let mut gates = start(listeners, &settings, &policy, ledger, &shutdown, &watching)?;
+    let (mut gates, mirror) = start(listeners, &settings, &policy, ledger, &shutdown, &watching)?;
     announce(&settings, &policy);
     let follower = tokio::spawn(policy.follow(hangup, shutdown.clone()));
     // Outside systemd there is nobody to notify.
@@ -84,10 +84,8 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
     watching.cancel();
     tokio::time::sleep(LAST_WORD).await;
     shutdown.cancel();
-    let drained =
-        tokio::time::timeout(GRACE, async { while gates.join_next().await.is_some() {} }).await;
-    if drained.is_err() {
-        tracing::warn!(grace = ?GRACE, "connections still open are cut");
+    if !drain(&mut gates, mirror.as_ref()).await {
+        tracing::warn!(grace = ?GRACE, blobs = ?BLOB_GRACE, "connections still open are cut");
     }
     follower.abort();
     ended
@@ -101,12 +99,11 @@ fn start(
     ledger: Arc<Ledger>,
     shutdown: &CancellationToken,
     watching: &CancellationToken,
-) -> anyhow::Result<JoinSet<std::io::Result<()>>> {
+) -> anyhow::Result<(JoinSet<std::io::Result<()>>, Option<Mirror>)> {
     let mut gates = JoinSet::new();
     let canaries = Canaries::default();
     let registrar = registrar(settings, Arc::clone(&ledger), canaries.clone())?;
     let desk = Desk::new(registrar.clone());
-    gates.spawn(control::serve(listeners.control, desk, shutdown.clone()));
     if let Some(listener) = listeners.plugin {
         let identity = Identity::new(registrar.clone());
         let authorizer = Authorizer::new(policy.current(), registrar.clone(), identity.clone());
@@ -115,10 +112,12 @@ fn start(
         let watch = Watch::new(registrar, identity, policy.current());
         tokio::spawn(watch.run(watching.clone()));
     }
+    let mut serving = None;
     let mut inspection = None;
     if let Some((listener, part)) = listeners.mirror.zip(settings.mirror.as_ref()) {
         let config = mirror_config(part, canaries.clone())?;
         let mirror = Mirror::new(config, policy.current(), ledger).context("mirror")?;
+        serving = Some(mirror.clone());
         if settings
             .egress
             .as_ref()
@@ -129,6 +128,8 @@ fn start(
         }
         gates.spawn(ramgate_mirror::serve(listener, mirror, shutdown.clone()));
     }
+    let control = control::serve(listeners.control, desk, serving.clone(), shutdown.clone());
+    gates.spawn(control);
     if let Some((listener, part)) = listeners.egress.zip(settings.egress.as_ref()) {
         let steering = Steering {
             docker_hub_by_mirror: settings.mirror.is_some(),
@@ -143,7 +144,27 @@ fn start(
         let egress = Egress::new(policy.current(), config);
         gates.spawn(ramgate_egress::serve(listener, egress, shutdown.clone()));
     }
-    Ok(gates)
+    Ok((gates, serving))
+}
+
+/// Lets open connections end: all for a while, and then the blobs that the mirror is sending for a while longer, because a client
+/// that is cut begins anew. `false` if some are cut.
+async fn drain(gates: &mut JoinSet<std::io::Result<()>>, mirror: Option<&Mirror>) -> bool {
+    let all = async { while gates.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, all).await.is_ok() {
+        return true;
+    }
+    let Some(mirror) = mirror else {
+        return false;
+    };
+    let sent = async {
+        while mirror.metrics().in_flight() > 0 {
+            tokio::time::sleep(LAST_WORD).await;
+        }
+    };
+    // What is still open then is other gates'.
+    let _ = tokio::time::timeout(BLOB_GRACE, sent).await;
+    gates.is_empty()
 }
 
 /// Keeps `ledger` for the engine that the settings name; its gates see `canaries`.
@@ -213,34 +234,32 @@ pub(crate) fn mirror_config(
         let read = |path: &Path| {
             std::fs::read(path).with_context(|| format!("{}: {}", key(), path.display()))
         };
-        let credentials = match &upstream.credentials {
-            Some(credentials) => {
-                let password =
-                    String::from_utf8(read(&credentials.password_file)?).with_context(key)?;
-                let password = password.trim_end_matches(['\n', '\r']).to_owned();
-                Some(ramgate_mirror::Credentials {
-                    username: credentials.username.clone(),
-                    password,
-                })
-            }
-            None => None,
-        };
         upstreams.insert(
             registry.clone(),
             ramgate_mirror::Upstream {
                 url: upstream.url.parse().with_context(key)?,
                 ca_pem: upstream.ca_file.as_deref().map(read).transpose()?,
-                credentials,
                 token_realms: upstream.token_realms.clone(),
+                redirect_hosts: upstream.redirect_hosts.clone(),
             },
         );
     }
+    // Read again whenever they are needed; that they are there is better known now.
+    for login in &part.logins {
+        if let settings::LoginSource::Password { password_file, .. } = &login.source {
+            std::fs::read(password_file)
+                .with_context(|| format!("{}: {}", login.registry, password_file.display()))?;
+        }
+    }
     Ok(ramgate_mirror::Config {
-        storage: part.storage.clone(),
         tag_ttl: part.tag_ttl,
         stale_if_error: part.stale_if_error,
+        absent_ttl: part.absent_ttl,
         upstreams,
+        logins: part.logins.clone(),
+        docker_config: part.docker_config.clone(),
         canaries,
+        ..ramgate_mirror::Config::new(crate::storage::open(part)?)
     })
 }
 
@@ -269,7 +288,7 @@ fn announce(settings: &Settings, policy: &LivePolicy) {
         tracing::info!(socket = %socket.display(), "engine gate listens");
     }
     if let Some(mirror) = &settings.mirror {
-        tracing::info!(address = %mirror.listen, storage = %mirror.storage.display(), "registry gate listens");
+        tracing::info!(address = %mirror.listen, storage = %mirror.storage, "registry gate listens");
     }
     if let Some(egress) = &settings.egress {
         tracing::info!(address = %egress.listen, "network gate listens");
@@ -297,3 +316,5 @@ const HOSTS_DIRECTORY: &str = "/etc/docker/certs.d";
 const LAST_WORD: Duration = Duration::from_millis(100);
 /// How long open connections may go on; systemd's own patience is 90 s.
 const GRACE: Duration = Duration::from_secs(5);
+/// How much longer a blob may take: a gigabyte at 30 MB/s.
+const BLOB_GRACE: Duration = Duration::from_secs(35);

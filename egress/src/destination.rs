@@ -6,11 +6,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use ramgate_policy::{Host, TunnelPermit};
+use ramgate_policy::{AddressKind, Host, Reach, TunnelPermit};
 use thiserror::Error;
 use tokio::time::timeout;
 
-use crate::address::{AddressKind, Reach};
 use crate::resolver::Resolver;
 use crate::upstream::UpstreamError;
 use crate::upstream_proxy::UpstreamProxy;

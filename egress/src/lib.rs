@@ -19,7 +19,6 @@
 //! `docker pull` prints: `Error response from daemon: Get "https://ghcr.io/v2/": Access to ghcr.io has been restricted …`.
 
 mod activity;
-mod address;
 mod answer;
 mod audit;
 mod authority;

@@ -3,6 +3,8 @@
 use reqwest::Url;
 use thiserror::Error;
 
+use crate::upstream::names;
+
 /// A bearer challenge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Challenge {
@@ -65,11 +67,8 @@ impl Challenge {
                 url.port_or_known_default(),
             )
         };
-        let (host, port) = authority(&self.realm);
-        let host = host.unwrap_or_default();
-        let named = token_realms.iter().any(|realm| {
-            *realm == host || port.is_some_and(|port| *realm == format!("{host}:{port}"))
-        });
+        let host = authority(&self.realm).0.unwrap_or_default();
+        let named = token_realms.iter().any(|name| names(name, &self.realm));
         let known = KNOWN_REALMS
             .iter()
             .any(|(registry, realm)| upstream.host_str() == Some(registry) && *realm == host);

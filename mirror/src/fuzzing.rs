@@ -29,6 +29,7 @@ pub fn path(text: &[u8]) {
         }
         Target::Blob(repository, digest) => (repository, format!("blobs/{digest}")),
         Target::Tags(repository) => (repository, "tags/list".to_owned()),
+        Target::Referrers(repository, digest) => (repository, format!("referrers/{digest}")),
         Target::Other(repository) => (repository, "blobs/uploads/1".to_owned()),
     };
     let plain =
@@ -123,6 +124,7 @@ mod tests {
             "manifests/A_b.c",
             "tags/list",
             "blobs/uploads/",
+            "referrers/sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
             "manifests/",
             "blobs/sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
         ]);

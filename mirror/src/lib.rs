@@ -7,30 +7,52 @@
 //! Protocol: the pull side of the [OCI distribution spec](https://github.com/opencontainers/distribution-spec/blob/main/spec.md),
 //! manifests and blobs.
 
+mod absent;
+mod ambiguity;
 mod answer;
 mod audit;
 mod blobs;
 mod challenge;
 mod config;
+mod credentials;
+mod evidence;
+mod flight;
+mod freshness;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod inspection;
+mod intake;
+mod lists;
 mod manifest;
 mod manifests;
+mod metrics;
 mod mirror;
 mod origins;
 mod path;
+mod pin;
 mod probe;
+mod range;
+mod referrers;
+mod sending;
 mod server;
+mod storage;
 mod store;
 mod tags;
 mod token;
+mod upkeep;
 mod upstream;
 
-pub use config::{Config, Credentials, Upstream};
+pub use config::{Config, Login, LoginSource, Timeouts, Upstream};
+pub use credentials::is_helper_name;
 pub use inspection::Inspector;
+pub use intake::IntakeError;
+pub use metrics::Metrics;
 pub use mirror::{Mirror, MirrorError};
+pub use pin::{InvalidPin, Pin};
 pub use probe::ProbeError;
 pub use reqwest::Url;
 pub use server::serve;
+pub use storage::{BucketPlace, Place, Storage};
+pub use upkeep::{Collected, RepositoryStatistics, Statistics, Upkeep, Verification};
+pub use upstream::Rate;

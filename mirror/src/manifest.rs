@@ -4,7 +4,10 @@
 
 use ramgate_policy::Digest;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use thiserror::Error;
+
+use crate::ambiguity;
 
 /// A manifest that was verified and may be served.
 #[derive(Clone, Debug)]
@@ -31,6 +34,11 @@ pub(crate) enum InvalidManifest {
     /// Layers that the engine would fetch from elsewhere.
     #[error("the manifest names layers at other places (`urls`), which no gate would see")]
     ForeignLayers,
+    /// Two readers could read it differently.
+    #[error(
+        "the manifest could be read in two ways: a key stands twice or is nearly one that has a meaning, or it is an index and an image at once"
+    )]
+    Ambiguous,
     /// No JSON, or not the JSON of a manifest.
     #[error("the manifest cannot be read")]
     Unreadable,
@@ -44,12 +52,13 @@ struct Outline {
     #[serde(rename = "mediaType")]
     media_type: Option<String>,
     config: Option<Descriptor>,
-    #[serde(default)]
-    layers: Vec<Descriptor>,
-    #[serde(default)]
-    manifests: Vec<Descriptor>,
-    #[serde(default)]
-    blobs: Vec<Descriptor>,
+    subject: Option<Descriptor>,
+    // Go writes `null` for a list that nobody made.
+    layers: Option<Vec<Descriptor>>,
+    manifests: Option<Vec<Descriptor>>,
+    blobs: Option<Vec<Descriptor>>,
+    #[serde(rename = "fsLayers")]
+    schema1_layers: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -85,15 +94,22 @@ impl Manifest {
             return Err(InvalidManifest::Schema1);
         }
         // A body that says it is something else than its header would be read by the engine as what it says.
-        if outline.media_type.is_some_and(|said| said != media_type) {
+        if outline
+            .media_type
+            .as_ref()
+            .is_some_and(|said| *said != media_type)
+        {
             return Err(InvalidManifest::Unreadable);
         }
+        if outline.is_of_two_kinds(&media_type) || !ambiguity::is_plain(&bytes) {
+            return Err(InvalidManifest::Ambiguous);
+        }
+        let lists = [&outline.layers, &outline.manifests, &outline.blobs];
         let descriptors = outline
             .config
             .iter()
-            .chain(&outline.layers)
-            .chain(&outline.manifests)
-            .chain(&outline.blobs);
+            .chain(&outline.subject)
+            .chain(lists.into_iter().flatten().flatten());
         for descriptor in descriptors {
             let elsewhere = descriptor
                 .urls
@@ -114,6 +130,30 @@ impl Manifest {
         })
     }
 }
+
+// === impl Outline ===
+
+impl Outline {
+    /// Whether it has what only the other kind has: an index's list in a manifest, or a manifest's content in an index
+    /// (CVE-2021-41190).
+    fn is_of_two_kinds(&self, media_type: &str) -> bool {
+        let is_index = INDEXES.contains(&media_type);
+        let of_index = self.manifests.is_some();
+        let of_manifest =
+            self.config.is_some() || self.layers.is_some() || self.schema1_layers.is_some();
+        if is_index {
+            of_manifest
+        } else {
+            of_index || self.schema1_layers.is_some()
+        }
+    }
+}
+
+/// The media types of manifests that name manifests.
+pub(crate) const INDEXES: [&str; 2] = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+];
 
 /// Everything that is asked for and served. Asked for whole each time: a cache must not depend on who asked first.
 pub(crate) const MEDIA_TYPES: [&str; 4] = [
@@ -186,6 +226,64 @@ mod tests {
             &format!(r#"{{"schemaVersion":2,"layers":[{{"mediaType":"{windows}"}}]}}"#),
             &foreign,
         );
+        check(
+            OCI,
+            r#"{"schemaVersion":2,"subject":{"urls":["https://x.example/s"]}}"#,
+            &foreign,
+        );
+    }
+
+    #[test]
+    fn artifacts_and_layers_of_any_kind_pass_untouched() {
+        for body in [
+            r#"{"schemaVersion":2,"artifactType":"application/vnd.example.sbom","config":{"mediaType":"application/vnd.oci.empty.v1+json"},"layers":[{"mediaType":"application/spdx+json"}],"subject":{"mediaType":"a","digest":"b"}}"#,
+            r#"{"schemaVersion":2,"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+zstd"},{"mediaType":"application/vnd.wasm.content.layer.v1+wasm"}]}"#,
+            r#"{"schemaVersion":2,"layers":null}"#,
+        ] {
+            let bytes = bytes::Bytes::from(body);
+            assert_eq!(Manifest::new(OCI, bytes).unwrap().bytes, body);
+        }
+    }
+
+    #[test]
+    fn what_could_be_read_two_ways_is_refused() {
+        let ambiguous = Err(InvalidManifest::Ambiguous);
+        for body in [
+            r#"{"schemaVersion":2,"layers":[],"Layers":[{"urls":["https://x.example/l"]}]}"#,
+            r#"{"schemaVersion":2,"layers":[{"mediaType":"b","URLS":["https://x.example/l"]}]}"#,
+            r#"{"schemaVersion":2,"annotations":{"a":"1","a":"2"}}"#,
+            r#"{"schemaVersion":2,"layers":[],"manifests":[{"mediaType":"c"}]}"#,
+            r#"{"schemaVersion":2,"layers":[],"fsLayers":[{"blobSum":"d"}]}"#,
+        ] {
+            check(OCI, body, &ambiguous);
+        }
+        for body in [
+            r#"{"schemaVersion":2,"manifests":[],"layers":[{"mediaType":"b"}]}"#,
+            r#"{"schemaVersion":2,"manifests":[],"config":{"mediaType":"b"}}"#,
+        ] {
+            check(INDEXES[0], body, &ambiguous);
+        }
+    }
+
+    #[test]
+    fn a_manifest_that_could_be_read_in_two_ways_is_refused() {
+        let index = MEDIA_TYPES[0];
+        for (media_type, body) in [
+            (OCI, r#"{"schemaVersion":2,"layers":[],"manifests":[]}"#),
+            (OCI, r#"{"schemaVersion":2,"layers":[],"fsLayers":[]}"#),
+            (index, r#"{"schemaVersion":2,"layers":[],"manifests":[]}"#),
+            (index, r#"{"schemaVersion":2,"config":{},"manifests":[]}"#),
+            (MEDIA_TYPES[2], r#"{"schemaVersion":2,"config":{}}"#),
+            (
+                OCI,
+                r#"{"schemaVersion":2,"layers":[{"mediaType":"b","URLs":["https://x.example/l"]}]}"#,
+            ),
+            (OCI, r#"{"schemaVersion":2,"layers":[],"Layers":[]}"#),
+        ] {
+            check(media_type, body, &Err(InvalidManifest::Ambiguous));
+        }
+        let twice = r#"{"schemaVersion":2,"layers":[],"layers":[]}"#;
+        check(OCI, twice, &Err(InvalidManifest::Unreadable));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Serves manifests: from memory, from the store, or from the upstream, in this order and after the permit.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use moka::sync::Cache;
 use ramgate_policy::{Digest, Permit, Policy};
@@ -9,8 +9,11 @@ use ramgate_provenance::Verified;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, Response};
 
+use crate::absent::Absent;
 use crate::answer::{CONTENT_DIGEST, Unserved};
 use crate::audit::Source;
+use crate::freshness::Age;
+use crate::lists::Lists;
 use crate::manifest::{Manifest, SIZE_MAX_BYTES};
 use crate::mirror::Mirror;
 use crate::path::Pointer;
@@ -22,6 +25,8 @@ use crate::upstream::{Resource, limited};
 pub(crate) struct Memory {
     manifests: Cache<String, Arc<Manifest>>,
     tags: Cache<String, (Digest, Instant)>,
+    pub(crate) absent: Absent,
+    pub(crate) lists: Lists,
 }
 
 /// A manifest, its digest, and where it came from.
@@ -30,7 +35,7 @@ pub(crate) type Found = (Arc<Manifest>, Digest, Source);
 // === impl Memory ===
 
 impl Memory {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(absent_ttl: Duration) -> Self {
         let weight = |key: &String, manifest: &Arc<Manifest>| {
             u32::try_from(key.len() + manifest.bytes.len()).unwrap_or(u32::MAX)
         };
@@ -40,6 +45,8 @@ impl Memory {
                 .max_capacity(MEMORY_MAX_BYTES)
                 .build(),
             tags: Cache::new(TAGS_MAX),
+            absent: Absent::new(absent_ttl),
+            lists: Lists::new(),
         }
     }
 }
@@ -47,8 +54,8 @@ impl Memory {
 // === impl Mirror ===
 
 impl Mirror {
-    /// Finds the manifest that `pointer` names in the permitted repository.
-    pub(crate) async fn manifest(
+    /// The manifest that `pointer` names in the permitted repository.
+    pub(crate) async fn present_manifest(
         &self,
         permit: &Permit,
         policy: &Policy,
@@ -79,14 +86,15 @@ impl Mirror {
         tag: &str,
     ) -> Result<Found, Unserved> {
         let key = format!("{}:{tag}", permit.repository());
-        if let Some((digest, checked)) = self.memory().tags.get(&key)
+        let remembered = self.memory().tags.get(&key);
+        if let Some((digest, checked)) = &remembered
             && checked.elapsed() < self.config().tag_ttl
-            && let Some(manifest) = self.kept_manifest(permit, &digest).await?
+            && let Some(manifest) = self.kept_manifest(permit, digest).await?
         {
-            return Ok((manifest, digest, Source::Hit));
+            return Ok((manifest, digest.clone(), Source::Hit));
         }
         let now = wall_clock();
-        let record = self.store().tag(permit, tag).await?;
+        let record = self.seen(self.store().tag(permit, tag).await).flatten();
         let kept = match record.as_ref().and_then(TagRecord::digest) {
             Some(digest) => self
                 .kept_manifest(permit, &digest)
@@ -94,25 +102,24 @@ impl Mirror {
                 .map(|manifest| (manifest, digest)),
             None => None,
         };
-        let age = record.map(|record| record.age(now)).unwrap_or_default();
+        let age = Age::new(remembered.map(|(_, checked)| checked), record.as_ref(), now);
         if let Some((manifest, digest)) = &kept
-            && age < self.config().tag_ttl
+            && age.is_fresh(self.config().tag_ttl)
         {
             return Ok((Arc::clone(manifest), digest.clone(), Source::Hit));
         }
         let result = self.ask_tag(permit, policy, tag, kept.as_ref()).await;
         match (result, kept) {
             (Ok(found), _) => {
-                self.store()
-                    .set_tag(permit, tag, &TagRecord::new(&found.1, now))
-                    .await?;
+                let record = TagRecord::new(&found.1, now);
+                self.noted(self.store().set_tag(permit, tag, &record).await);
                 self.memory()
                     .tags
                     .insert(key, (found.1.clone(), Instant::now()));
                 Ok(found)
             }
             (Err(Unserved::Upstream(error)), Some((manifest, digest)))
-                if error.is_transient() && age < self.config().stale_if_error =>
+                if error.is_transient() && age.may_stand_in(self.config().stale_if_error) =>
             {
                 tracing::warn!(%error, repository = %permit.repository(), tag, "upstream failed, serving what is cached");
                 Ok((manifest, digest, Source::Stale))
@@ -147,6 +154,12 @@ impl Mirror {
         Ok((manifest, digest, Source::Miss))
     }
 
+    /// Forgets where a tag pointed, as far as it is in memory.
+    pub(crate) fn forget_tag(&self, permit: &Permit, tag: &str) {
+        let key = format!("{}:{tag}", permit.repository());
+        self.memory().tags.invalidate(&key);
+    }
+
     /// A manifest that this repository is known to have.
     async fn kept_manifest(
         &self,
@@ -157,7 +170,8 @@ impl Mirror {
         if let Some(manifest) = self.memory().manifests.get(&key) {
             return Ok(Some(manifest));
         }
-        let Some((media_type, bytes)) = self.store().manifest(permit, digest).await? else {
+        let kept = self.store().manifest(permit, digest).await;
+        let Some((media_type, bytes)) = self.seen(kept).flatten() else {
             return Ok(None);
         };
         // A disk may rot, and a manifest is read into memory anyway.
@@ -190,6 +204,7 @@ impl Mirror {
         let bytes = limited(response, SIZE_MAX_BYTES)
             .await?
             .ok_or(Unserved::TooLarge)?;
+        self.metrics().fetched(bytes.len() as u64);
         let verified = match expected.or(announced.as_ref()) {
             Some(digest) => Verified::of(&bytes, digest),
             None => Verified::by_sha256(&bytes),
@@ -197,12 +212,13 @@ impl Mirror {
         let verified = verified.ok_or(Unserved::Mismatch)?;
         let manifest = Arc::new(Manifest::new(&media_type, bytes.into())?);
         let digest = verified.digest().clone();
-        let mut incoming = self.store().begin(&digest).await?;
-        incoming.write(&manifest.bytes).await?;
-        self.store().keep(incoming, &verified).await?;
-        self.store()
-            .link_manifest(permit, &digest, &manifest.media_type)
-            .await?;
+        // A store that takes nothing in, as when its disk is full, keeps nobody from pulling.
+        let bytes = manifest.bytes.clone();
+        self.noted(
+            self.store()
+                .keep_manifest(permit, &verified, &manifest.media_type, bytes)
+                .await,
+        );
         self.origins()
             .saw_manifest(permit.repository(), &digest, &manifest)
             .await?;

@@ -6,22 +6,36 @@
 //! INVARIANT(permit): every fetch takes the permit for the repository. INVARIANT(named): no host is dialled that is not the
 //! registry's own, one that it is known to need, or one that policy or settings name. Nothing that a client sent is passed on.
 
+mod circuit;
+mod client;
+mod endpoint;
+mod guard;
+mod pace;
+mod rate;
+mod reached;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use moka::sync::Cache;
-use ramgate_policy::{DEFAULT_PORT, Digest, Host, Permit, Policy, Registry};
-use reqwest::header::{
-    ACCEPT, AUTHORIZATION, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
-};
+use ramgate_policy::{Digest, Host, Permit, Policy, Registry};
+use reqwest::header::{HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, Response, StatusCode, Url};
 use thiserror::Error;
 
-use crate::challenge::{Challenge, InvalidChallenge};
-use crate::config::{Config, Credentials, Upstream};
-use crate::manifest::MEDIA_TYPES;
-use crate::token::{TokenAnswer, Tokens};
+pub(crate) use self::client::limited;
+use self::endpoint::Endpoint;
+pub(crate) use self::endpoint::names;
+use self::guard::{Guard, RefusedAddress};
+use self::pace::{Pace, paced};
+pub use self::rate::Rate;
+use self::rate::Rates;
+pub(crate) use self::reached::{Reached, place};
+use crate::challenge::InvalidChallenge;
+use crate::config::{Config, Timeouts};
+use crate::credentials::{CredentialsError, Logins};
+use crate::metrics::Metrics;
 
 /// All upstreams.
 #[derive(Debug)]
@@ -30,16 +44,16 @@ pub(crate) struct Upstreams {
     named: BTreeMap<Registry, Arc<Endpoint>>,
     /// Registries that the settings do not name, at their own names.
     others: Cache<Registry, Arc<Endpoint>>,
+    shared: Arc<Shared>,
+    metrics: Metrics,
 }
 
-/// One upstream.
+/// What all upstreams share.
 #[derive(Debug)]
-struct Endpoint {
-    url: Url,
-    client: Client,
-    credentials: Option<Credentials>,
-    token_realms: Vec<String>,
-    tokens: Tokens,
+struct Shared {
+    logins: Logins,
+    rates: Rates,
+    timeouts: Timeouts,
 }
 
 /// What is fetched of a repository.
@@ -49,8 +63,12 @@ pub(crate) enum Resource<'a> {
     Manifest(&'a str),
     /// A blob.
     Blob(&'a Digest),
+    /// A blob from this byte on; the answer may be the whole.
+    Rest(&'a Digest, u64),
     /// A page of its tags: the query that says which.
     Tags(&'a str),
+    /// A page of what refers to a manifest: the digest, and the query that says which.
+    Referrers(&'a Digest, &'a str),
 }
 
 /// Why a fetch failed.
@@ -74,6 +92,18 @@ pub(crate) enum UpstreamError {
     /// It cannot be reached, or breaks off.
     #[error("the upstream cannot be reached")]
     Unreachable(#[source] reqwest::Error),
+    /// It could not be reached a moment ago.
+    #[error("the upstream could not be reached a moment ago, and is left alone for a while")]
+    Resting {
+        /// When it is tried again.
+        retry_after: HeaderValue,
+    },
+    /// Its name leads where it must not.
+    #[error(transparent)]
+    Address(#[from] RefusedAddress),
+    /// What to log in with cannot be had.
+    #[error("the credentials for the upstream cannot be had")]
+    Credentials(#[from] CredentialsError),
     /// Its challenge is not met.
     #[error(transparent)]
     Challenge(#[from] InvalidChallenge),
@@ -93,19 +123,23 @@ pub(crate) enum UpstreamError {
 // === impl Upstreams ===
 
 impl Upstreams {
-    pub(crate) fn new(config: &Config) -> Result<Self, reqwest::Error> {
-        let client = client(None)?;
+    pub(crate) fn new(config: &Config, metrics: Metrics) -> Result<Self, reqwest::Error> {
+        let shared = Arc::new(Shared {
+            logins: Logins::new(config.logins.clone(), config.docker_config.clone()),
+            rates: Rates::default(),
+            timeouts: config.timeouts,
+        });
         let mut named = BTreeMap::new();
         for (registry, upstream) in &config.upstreams {
-            named.insert(
-                registry.clone(),
-                Arc::new(Endpoint::new(upstream, &client)?),
-            );
+            let endpoint = Endpoint::of_settings(registry, upstream, &shared)?;
+            named.insert(registry.clone(), Arc::new(endpoint));
         }
         Ok(Self {
-            client,
+            client: client::client(None, &Guard::default(), &config.timeouts)?,
             named,
             others: Cache::new(OTHERS_MAX),
+            shared,
+            metrics,
         })
     }
 
@@ -118,37 +152,43 @@ impl Upstreams {
         resource: Resource<'_>,
     ) -> Result<Response, UpstreamError> {
         let endpoint = self.endpoint(permit.repository().registry())?;
-        let response = endpoint.fetch(permit, policy, method, resource).await?;
+        let started = Instant::now();
+        let fetched = endpoint.fetch(permit, policy, method, resource).await;
+        let outcome = match &fetched {
+            Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS => "rate-limited",
+            Ok(response) if response.status().is_server_error() => "failed",
+            Ok(_) => "answered",
+            Err(_) => "unreachable",
+        };
+        self.metrics.upstream(outcome, started.elapsed());
+        let response = fetched?;
         let status = response.status();
+        let pace = match resource {
+            Resource::Manifest(_) | Resource::Tags(_) | Resource::Referrers(..) => Pace::Whole,
+            Resource::Blob(_) | Resource::Rest(..) => Pace::Rate,
+        };
         match status {
-            StatusCode::OK => Ok(response),
+            StatusCode::PARTIAL_CONTENT if matches!(resource, Resource::Rest(..)) => {
+                Ok(paced(response, pace, &self.shared.timeouts))
+            }
+            StatusCode::OK => Ok(paced(response, pace, &self.shared.timeouts)),
             StatusCode::NOT_FOUND => Err(UpstreamError::NotFound),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(UpstreamError::Refused(status)),
-            StatusCode::TOO_MANY_REQUESTS => Err(UpstreamError::RateLimited {
-                retry_after: response.headers().get(RETRY_AFTER).cloned(),
-            }),
+            StatusCode::TOO_MANY_REQUESTS => Err(UpstreamError::limited(&response)),
             _ => Err(UpstreamError::Failed(status)),
         }
     }
 
     /// How `registry` is reached in a caller's name, who asked for it as `host`; the caller brings its own credentials.
-    pub(crate) fn reach(
-        &self,
-        registry: &Registry,
-        host: &Host,
-    ) -> Result<(Client, Url), UpstreamError> {
+    pub(crate) fn reach(&self, registry: &Registry, host: &Host) -> Result<Reached, UpstreamError> {
         let endpoint = self.endpoint(registry)?;
-        let mut url = endpoint.url.clone();
-        if !self.named.contains_key(registry) {
-            let bracketed = if host.as_str().contains(':') {
-                format!("[{host}]")
-            } else {
-                host.to_string()
-            };
-            url.set_host(Some(&bracketed))
-                .map_err(|_| UpstreamError::NoAddress)?;
-        }
-        Ok((endpoint.client.clone(), url))
+        let asked = (!self.named.contains_key(registry)).then_some(host);
+        endpoint.reached(asked).ok_or(UpstreamError::NoAddress)
+    }
+
+    /// What registries have told of their rate limits.
+    pub(crate) fn rates(&self) -> BTreeMap<Registry, Rate> {
+        self.shared.rates.all()
     }
 
     fn endpoint(&self, registry: &Registry) -> Result<Arc<Endpoint>, UpstreamError> {
@@ -164,188 +204,10 @@ impl Upstreams {
             registry.to_string()
         };
         let url = Url::parse(&format!("https://{host}")).map_err(|_| UpstreamError::NoAddress)?;
-        let endpoint = Arc::new(Endpoint {
-            url,
-            client: self.client.clone(),
-            credentials: None,
-            token_realms: Vec::new(),
-            tokens: Tokens::default(),
-        });
+        let endpoint = Endpoint::at_its_name(registry, url, &self.client, &self.shared);
+        let endpoint = Arc::new(endpoint);
         self.others.insert(registry.clone(), Arc::clone(&endpoint));
         Ok(endpoint)
-    }
-}
-
-// === impl Endpoint ===
-
-impl Endpoint {
-    fn new(upstream: &Upstream, shared: &Client) -> Result<Self, reqwest::Error> {
-        let own = upstream
-            .ca_pem
-            .as_deref()
-            .map(|pem| client(Some(pem)))
-            .transpose()?;
-        Ok(Self {
-            url: upstream.url.clone(),
-            client: own.unwrap_or_else(|| shared.clone()),
-            credentials: upstream.credentials.clone(),
-            token_realms: upstream.token_realms.clone(),
-            tokens: Tokens::default(),
-        })
-    }
-
-    async fn fetch(
-        &self,
-        permit: &Permit,
-        policy: &Policy,
-        method: Method,
-        resource: Resource<'_>,
-    ) -> Result<Response, UpstreamError> {
-        let repository = permit.repository();
-        let path = match resource {
-            Resource::Manifest(pointer) => format!("/v2/{}/manifests/{pointer}", repository.path()),
-            Resource::Blob(digest) => format!("/v2/{}/blobs/{digest}", repository.path()),
-            Resource::Tags(page) => format!("/v2/{}/tags/list{page}", repository.path()),
-        };
-        let url = self.url.join(&path).map_err(|_| UpstreamError::NoAddress)?;
-        let known = self.tokens.find(repository, Instant::now());
-        let authorization = known.as_deref().and_then(bearer);
-        let first = self
-            .follow(
-                permit,
-                policy,
-                &method,
-                &url,
-                resource,
-                authorization.as_ref(),
-            )
-            .await?;
-        if first.status() != StatusCode::UNAUTHORIZED {
-            return Ok(first);
-        }
-        self.tokens.forget(repository);
-        match self.authorize(permit, &first).await? {
-            Some(authorization) => {
-                self.follow(
-                    permit,
-                    policy,
-                    &method,
-                    &url,
-                    resource,
-                    Some(&authorization),
-                )
-                .await
-            }
-            None => Ok(first),
-        }
-    }
-
-    /// What to answer a challenge with; `None` if there is nothing.
-    async fn authorize(
-        &self,
-        permit: &Permit,
-        refusal: &Response,
-    ) -> Result<Option<HeaderValue>, UpstreamError> {
-        let header = refusal
-            .headers()
-            .get(WWW_AUTHENTICATE)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
-        let basic = header
-            .get(..5)
-            .is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic"));
-        if basic {
-            // The registry itself asks, so it is the registry that gets them.
-            return Ok(self
-                .credentials
-                .as_ref()
-                .and_then(|credentials| basic_header(&self.client, &self.url, credentials)));
-        }
-        let challenge = Challenge::parse(header)?.bound_to(&self.url, &self.token_realms)?;
-        let scope = format!("repository:{}:pull", permit.repository().path());
-        let mut url = challenge.realm;
-        {
-            let mut query = url.query_pairs_mut();
-            query.append_pair("scope", &scope);
-            if let Some(service) = &challenge.service {
-                query.append_pair("service", service);
-            }
-        }
-        let mut request = self.client.get(url);
-        if let Some(credentials) = &self.credentials {
-            request = request.basic_auth(&credentials.username, Some(&credentials.password));
-        }
-        let response = request.send().await.map_err(unreachable)?;
-        match response.status() {
-            StatusCode::OK => {}
-            StatusCode::TOO_MANY_REQUESTS => {
-                return Err(UpstreamError::RateLimited {
-                    retry_after: response.headers().get(RETRY_AFTER).cloned(),
-                });
-            }
-            status if status.is_client_error() => return Err(UpstreamError::Refused(status)),
-            status => return Err(UpstreamError::Failed(status)),
-        }
-        let body = limited(response, TOKEN_SIZE_MAX_BYTES).await?;
-        let answer: Option<TokenAnswer> = body.and_then(|body| serde_json::from_slice(&body).ok());
-        let (token, life) = answer
-            .and_then(TokenAnswer::token)
-            .ok_or(InvalidChallenge::Unreadable)?;
-        self.tokens
-            .keep(permit.repository(), &token, life, Instant::now());
-        Ok(bearer(&token))
-    }
-
-    /// Sends a request, and follows redirects to hosts that are named.
-    async fn follow(
-        &self,
-        permit: &Permit,
-        policy: &Policy,
-        method: &Method,
-        url: &Url,
-        resource: Resource<'_>,
-        authorization: Option<&HeaderValue>,
-    ) -> Result<Response, UpstreamError> {
-        let mut url = url.clone();
-        for _ in 0..=REDIRECTS_MAX {
-            let mut request = self.client.request(method.clone(), url.clone());
-            if let Resource::Manifest(_) = resource {
-                request = request.header(ACCEPT, MEDIA_TYPES.join(", "));
-            }
-            // A presigned address takes no second authorization, and another host gets none of this one's.
-            if let Some(authorization) = authorization.filter(|_| same_authority(&url, &self.url)) {
-                request = request.header(AUTHORIZATION, authorization);
-            }
-            let response = request.send().await.map_err(unreachable)?;
-            if !response.status().is_redirection() {
-                return Ok(response);
-            }
-            let location = response
-                .headers()
-                .get(LOCATION)
-                .and_then(|value| value.to_str().ok());
-            let next = location
-                .and_then(|location| url.join(location).ok())
-                .ok_or(UpstreamError::Redirects)?;
-            if !self.may_follow(permit, policy, &next) {
-                return Err(UpstreamError::ForeignRedirect(place(&next)));
-            }
-            url = next;
-        }
-        Err(UpstreamError::Redirects)
-    }
-
-    fn may_follow(&self, permit: &Permit, policy: &Policy, next: &Url) -> bool {
-        let safe =
-            next.scheme() == "https" || (next.scheme() == "http" && self.url.scheme() == "http");
-        if !safe || !next.username().is_empty() || next.password().is_some() {
-            return false;
-        }
-        let host = next.host_str().and_then(|host| host.parse::<Host>().ok());
-        let port = next.port_or_known_default().unwrap_or(DEFAULT_PORT);
-        let registry = permit.repository().registry();
-        same_authority(next, &self.url)
-            || host.is_some_and(|host| policy.names_redirect(registry, &host, port))
     }
 }
 
@@ -355,90 +217,38 @@ impl UpstreamError {
     /// Whether it is the upstream's state and not its answer: then what is cached may be served.
     pub(crate) const fn is_transient(&self) -> bool {
         match self {
-            Self::RateLimited { .. } | Self::Failed(_) | Self::Unreachable(_) => true,
+            Self::RateLimited { .. }
+            | Self::Failed(_)
+            | Self::Unreachable(_)
+            | Self::Resting { .. } => true,
             Self::NotFound
             | Self::Refused(_)
+            | Self::Address(_)
+            | Self::Credentials(_)
             | Self::Challenge(_)
             | Self::ForeignRedirect(_)
             | Self::Redirects
             | Self::NoAddress => false,
         }
     }
-}
 
-/// Reads a body of at most `limit` bytes; `None` if it is longer.
-pub(crate) async fn limited(
-    mut response: Response,
-    limit: usize,
-) -> Result<Option<Vec<u8>>, UpstreamError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-        if body.len() + chunk.len() > limit {
-            return Ok(None);
+    /// What an answer of 429 says.
+    fn limited(response: &Response) -> Self {
+        Self::RateLimited {
+            retry_after: response.headers().get(RETRY_AFTER).cloned(),
         }
-        body.extend_from_slice(&chunk);
     }
-    Ok(Some(body))
-}
 
-fn client(ca_pem: Option<&[u8]>) -> Result<Client, reqwest::Error> {
-    let mut builder = Client::builder()
-        .user_agent(concat!("ramgate/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        // Where to connect to is this module's decision, not an environment variable's.
-        .no_proxy()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT);
-    if let Some(pem) = ca_pem {
-        builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
+    /// The error without its URL, which may be presigned.
+    pub(crate) fn unreachable(error: reqwest::Error) -> Self {
+        match RefusedAddress::within(&error) {
+            Some(refused) => Self::Address(refused),
+            None => Self::Unreachable(error.without_url()),
+        }
     }
-    builder.build()
-}
-
-fn bearer(token: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
-    value.set_sensitive(true);
-    Some(value)
-}
-
-fn basic_header(client: &Client, url: &Url, credentials: &Credentials) -> Option<HeaderValue> {
-    let request = client
-        .get(url.clone())
-        .basic_auth(&credentials.username, Some(&credentials.password))
-        .build()
-        .ok()?;
-    request.headers().get(AUTHORIZATION).cloned()
-}
-
-/// Host, and port if it is not the scheme's, as `redirect-hosts` has it.
-pub(crate) fn place(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    match url.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    }
-}
-
-fn same_authority(one: &Url, other: &Url) -> bool {
-    one.scheme() == other.scheme()
-        && one.host_str() == other.host_str()
-        && one.port_or_known_default() == other.port_or_known_default()
-}
-
-/// The error without its URL, which may be presigned.
-fn unreachable(error: reqwest::Error) -> UpstreamError {
-    UpstreamError::Unreachable(error.without_url())
 }
 
 /// Docker Hub's name in references is not where its registry answers.
 const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
 /// Registries without settings of their own that are remembered; the rest are made anew.
 const OTHERS_MAX: u64 = 1_000;
-/// Docker Hub redirects once; some registries twice.
-const REDIRECTS_MAX: usize = 5;
-/// As dockerd's own.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Between two reads: a large blob may take long, a silent upstream may not.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// Tokens are a few KiB; a token service has no reason to send more.
-const TOKEN_SIZE_MAX_BYTES: usize = 256 * 1024;

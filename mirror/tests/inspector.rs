@@ -6,16 +6,15 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::{Method, Response, StatusCode, header};
-use ramgate_mirror::{Config, Inspector, Mirror, Upstream};
+use ramgate_mirror::{Config, Inspector, Mirror, Place, Storage, Upstream};
 use ramgate_policy::Policy;
-use ramgate_provenance::{Canaries, Ledger};
+use ramgate_provenance::Ledger;
 
 const REGISTRY: &str = "registry.acme.example";
 /// SHA-256 of `blob`.
@@ -79,18 +78,15 @@ fn answer(status: StatusCode, headers: &[(&str, &str)], body: &'static str) -> R
 fn mirror(address: SocketAddr, policy: &str) -> (Mirror, Arc<ArcSwap<Policy>>, tempfile::TempDir) {
     let policy = Arc::new(ArcSwap::from_pointee(Policy::parse(policy).unwrap()));
     let folder = tempfile::tempdir().unwrap();
-    let upstream = Upstream {
-        url: format!("http://{address}").parse().unwrap(),
-        ca_pem: None,
-        credentials: None,
-        token_realms: Vec::new(),
+    let url = format!("http://{address}").parse().unwrap();
+    let storage = Storage {
+        place: Place::Directory(folder.path().join("mirror")),
+        max_size_bytes: None,
+        pins: Vec::new(),
     };
     let config = Config {
-        storage: folder.path().join("mirror"),
-        tag_ttl: Duration::ZERO,
-        stale_if_error: Duration::ZERO,
-        upstreams: BTreeMap::from([(REGISTRY.parse().unwrap(), upstream)]),
-        canaries: Canaries::default(),
+        upstreams: BTreeMap::from([(REGISTRY.parse().unwrap(), Upstream::new(url))]),
+        ..Config::new(storage)
     };
     let ledger = Ledger::open(&folder.path().join("ledger.redb"))
         .unwrap()

@@ -14,6 +14,7 @@
 //! about the categories of Docker Hub's images.
 
 mod action;
+mod address;
 mod category;
 mod decision;
 mod denial;
@@ -36,6 +37,7 @@ mod subject;
 mod via;
 
 pub use action::{Action, Right};
+pub use address::{AddressKind, Reach};
 pub use category::Category;
 pub use decision::{Decision, Grant, LocalDecision, Permit, TunnelDecision, TunnelPermit};
 pub use denial::{Denial, Reason};

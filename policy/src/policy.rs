@@ -40,6 +40,7 @@ pub struct Policy {
     registries: Option<Registries>,
     hub: Option<HubRules>,
     origins: OriginMap,
+    origins_by_digest: bool,
     mirrors: HashSet<Registry>,
     local: LocalImagesFile,
     watch: WatchMode,

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ramgate_policy::{Digest, Repository};
@@ -25,6 +26,7 @@ use crate::record::{Base, Record, Way};
 pub struct Ledger {
     database: Database,
     records: RwLock<BTreeMap<Digest, Arc<Record>>>,
+    sightings: AtomicU64,
 }
 
 /// A ledger that was opened.
@@ -131,6 +133,7 @@ impl Ledger {
         Ok(Self {
             database,
             records: RwLock::new(records),
+            sightings: AtomicU64::new(0),
         })
     }
 
@@ -225,7 +228,16 @@ impl Ledger {
     /// [`LedgerError`] when it cannot be written.
     pub fn saw(&self, repository: &Repository, digests: &[&Digest]) -> Result<(), LedgerError> {
         let keys: Vec<&str> = digests.iter().map(|digest| digest.as_str()).collect();
-        self.note(SIGHTINGS, &keys, &repository.to_string())
+        if self.note(SIGHTINGS, &keys, &repository.to_string())? {
+            self.sightings.fetch_add(1, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Grows whenever it becomes known that a repository has something. What [`Self::repositories`] said holds while this stays.
+    #[must_use]
+    pub fn sightings(&self) -> u64 {
+        self.sightings.load(Ordering::Acquire)
     }
 
     /// Notes that a repository has an image with these layers.
@@ -241,7 +253,8 @@ impl Ledger {
         let Some(chain) = chains.last() else {
             return Ok(());
         };
-        self.note(CHAINS, &[chain], &format!("{REPOSITORY}{repository}"))
+        self.note(CHAINS, &[chain], &format!("{REPOSITORY}{repository}"))?;
+        Ok(())
     }
 
     /// The repositories that are known to have a manifest or config with this digest.
@@ -320,13 +333,13 @@ impl Ledger {
         transaction.commit().map_err(store)
     }
 
-    /// Adds `value` under the keys that do not have it. Most have it, and then nothing is written.
+    /// Adds `value` under the keys that do not have it. Most have it, and then nothing is written. Whether something was.
     fn note(
         &self,
         table: MultimapTableDefinition<'static, &'static str, &'static str>,
         keys: &[&str],
         value: &str,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<bool, LedgerError> {
         let mut new = Vec::new();
         for key in keys {
             if !self.values(table, key)?.iter().any(|known| known == value) {
@@ -334,7 +347,7 @@ impl Ledger {
             }
         }
         if new.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let transaction = self.database.begin_write().map_err(store)?;
         {
@@ -343,7 +356,8 @@ impl Ledger {
                 entries.insert(key, value).map_err(store)?;
             }
         }
-        transaction.commit().map_err(store)
+        transaction.commit().map_err(store)?;
+        Ok(true)
     }
 
     fn values(
@@ -440,7 +454,15 @@ mod tests {
 
         let ledger = open(&path);
         assert_eq!(ledger.record(&digest('a')).unwrap().way, Way::Pull);
-        assert_eq!(ledger.repositories(&digest('c')).unwrap(), [alpine].into());
+        assert_eq!(
+            ledger.repositories(&digest('c')).unwrap(),
+            [alpine.clone()].into()
+        );
+        let before = ledger.sightings();
+        ledger.saw(&alpine, &[&digest('c')]).unwrap();
+        assert_eq!(ledger.sightings(), before);
+        ledger.saw(&alpine, &[&digest('e')]).unwrap();
+        assert!(ledger.sightings() > before);
         assert!(ledger.repositories(&digest('d')).unwrap().is_empty());
         assert_eq!(ledger.watched_until().unwrap(), Some(7));
         assert!(ledger.forget(&digest('a')).unwrap());

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use ramgate_policy::Registry;
 use ramgate_policy::document::{Document, Finding, Findings};
 
-use super::file::{MirrorPart, SettingsFile, UpstreamPart};
-use super::{Credentials, Mirror, Settings, Upstream, quantity};
+use super::file::{LoginPart, MirrorPart, SettingsFile, UpstreamPart};
+use super::{Login, Mirror, Settings, Upstream, credentials, quantity};
 
 pub(super) fn settings(text: &str) -> Result<Settings, Findings> {
     let document = Document::<SettingsFile>::read(text)?;
@@ -63,7 +63,6 @@ impl Check<'_> {
             self.report("egress.listen", "the mirror listens at this address");
         }
         let mut not_yet = Vec::new();
-        not_yet.extend(file.mirror.max_size.is_some().then_some("mirror.max-size"));
         not_yet.extend(file.catalog.is_some().then_some("catalog"));
         not_yet.extend(file.metrics.is_some().then_some("metrics"));
         Some(Settings {
@@ -92,27 +91,20 @@ impl Check<'_> {
 
     fn mirror(&mut self, part: &MirrorPart, state: Option<PathBuf>) -> Option<Mirror> {
         let listen = self.address(&part.listen, "mirror.listen");
-        let storage = match &part.storage {
-            None => state.map(|state| state.join("mirror")),
-            Some(url) => match url.strip_prefix("file://") {
-                Some(path) => self.path(path, "mirror.storage"),
-                None => {
-                    self.report(
-                        "mirror.storage",
-                        format!("`{url}` is not of the form `file:///directory`"),
-                    );
-                    None
-                }
-            },
-        };
+        let storage = self.storage(part, state);
         let tag_ttl = self.read(quantity::duration(&part.tag_ttl), "mirror.tag-ttl");
         let stale_if_error = self.read(
             quantity::duration(&part.stale_if_error),
             "mirror.stale-if-error",
         );
-        if let Some(size) = &part.max_size {
-            self.read(quantity::size(size), "mirror.max-size");
-        }
+        let max_size_bytes = self.max_size(part);
+        let pins = self.pins(part);
+        let absent_ttl = self.read(quantity::duration(&part.absent_ttl), "mirror.absent-ttl");
+        let docker_config = part
+            .docker_config
+            .as_deref()
+            .map(|path| self.path(path, "mirror.docker-config"));
+        let mut logins = self.logins(&part.credentials);
         let mut upstreams = BTreeMap::new();
         for (name, upstream) in &part.upstreams {
             let key = format!("mirror.upstreams.{name}");
@@ -120,6 +112,22 @@ impl Check<'_> {
                 .parse::<Registry>()
                 .map_err(|error| format!("`{name}` is no registry: {error}"));
             let registry = self.read(registry, &key);
+            let source = credentials::source(
+                upstream.username.as_deref(),
+                upstream.password_file.as_deref(),
+                upstream.credential_helper.as_deref(),
+            );
+            let source = self.read(source, &key).flatten();
+            logins.extend(
+                registry
+                    .clone()
+                    .zip(source)
+                    .map(|(registry, source)| Login {
+                        registry,
+                        path: None,
+                        source,
+                    }),
+            );
             let upstream = self.upstream(upstream, &key);
             if let (Some(registry), Some(upstream)) = (registry, upstream)
                 && upstreams.insert(registry, upstream).is_some()
@@ -133,10 +141,35 @@ impl Check<'_> {
         Some(Mirror {
             listen: listen?,
             storage: storage?,
+            max_size_bytes,
+            pins,
             tag_ttl: tag_ttl?,
             stale_if_error: stale_if_error?,
+            absent_ttl: absent_ttl?,
             upstreams,
+            logins,
+            docker_config: match docker_config {
+                Some(path) => Some(path?),
+                None => None,
+            },
         })
+    }
+
+    fn logins(&mut self, parts: &[LoginPart]) -> Vec<Login> {
+        let mut logins: Vec<Login> = Vec::new();
+        for (index, part) in parts.iter().enumerate() {
+            let key = format!("mirror.credentials[{index}]");
+            let Some(login) = self.read(credentials::login(part), &key) else {
+                continue;
+            };
+            let twice =
+                |other: &Login| (&other.registry, &other.path) == (&login.registry, &login.path);
+            if logins.iter().any(twice) {
+                self.report(&key, "this prefix stands here already");
+            }
+            logins.push(login);
+        }
+        logins
     }
 
     fn upstream(&mut self, part: &UpstreamPart, key: &str) -> Option<Upstream> {
@@ -156,33 +189,27 @@ impl Check<'_> {
         let url = self
             .read(registry, &format!("{key}.url"))
             .map(|_| url.to_owned());
-        let credentials = match (&part.username, &part.password_file) {
-            (None, None) => None,
-            (Some(username), Some(file)) => Some(Credentials {
-                username: username.clone(),
-                password_file: self.path(file, &format!("{key}.password-file"))?,
-            }),
-            (Some(_), None) | (None, Some(_)) => {
-                self.report(key, "`username` and `password-file` come together");
-                None
-            }
-        };
         let ca_file = match &part.ca_file {
             Some(file) => Some(self.path(file, &format!("{key}.ca-file"))?),
             None => None,
         };
-        for (index, realm) in part.token_realms.iter().enumerate() {
-            let host = realm
-                .parse::<Registry>()
-                .map_err(|error| format!("`{realm}` is no host: {error}"));
-            self.read(host, &format!("{key}.token-realms[{index}]"));
-        }
+        self.hosts(&part.token_realms, &format!("{key}.token-realms"));
+        self.hosts(&part.redirect_hosts, &format!("{key}.redirect-hosts"));
         Some(Upstream {
             url: url?,
-            credentials,
             ca_file,
             token_realms: part.token_realms.clone(),
+            redirect_hosts: part.redirect_hosts.clone(),
         })
+    }
+
+    fn hosts(&mut self, hosts: &[String], key: &str) {
+        for (index, host) in hosts.iter().enumerate() {
+            let read = host
+                .parse::<Registry>()
+                .map_err(|error| format!("`{host}` is no host: {error}"));
+            self.read(read, &format!("{key}[{index}]"));
+        }
     }
 
     pub(super) fn path(&mut self, text: &str, key: &str) -> Option<PathBuf> {
@@ -236,7 +263,7 @@ mod tests {
   "mirror": {
     "listen": "5050",
     "tag-ttl": "soon",
-    "storage": "s3://bucket",
+    "storage": "ftp://bucket",
     "upstreams": {
       "docker.io": { "url": "registry-1.docker.io" },
       "index.docker.io": { "url": "https://a.example/path" },
@@ -250,13 +277,36 @@ mod tests {
                 "line 2: state-dir: `relative` is not an absolute path",
                 "line 4: mirror.listen: `5050` is not of the form `address:port`, as `127.0.0.1:5050`",
                 "line 5: mirror.tag-ttl: `soon` is no duration; a number and one of ms, s, m, h, d is expected, as `60s`",
-                "line 6: mirror.storage: `s3://bucket` is not of the form `file:///directory`",
+                "line 6: mirror.storage: `ftp://bucket` is not of the form `file:///directory`, `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`",
                 "line 8: mirror.upstreams.docker.io.url: `registry-1.docker.io` is not of the form `https://host[:port]`: the scheme is not https or http",
                 "line 9: mirror.upstreams.index.docker.io.url: `https://a.example/path` is not of the form `https://host[:port]`: the host has a character or an empty label that no host name has",
                 "line 10: mirror.upstreams.ghcr.io: `username` and `password-file` come together",
                 "line 14: egress.upstream-proxy: `username` and `password-file` come together",
                 "line 14: egress.upstream-proxy.no-proxy: `10.0.0.0/33` is no host, domain, address or network; write as in `acme.example`, `.acme.example`, `10.0.0.0/8`",
                 "line 14: egress.upstream-proxy.url: `https://proxy.acme.example` is not of the form `http://host:port`; the proxy is spoken to without TLS, and given credentials by `username` and `password-file`",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_ramgate_logs_in_with_is_checked() {
+        check(
+            r#"{ "mirror": { "docker-config": "config.json", "absent-ttl": "0s",
+  "credentials": [
+    { "prefix": "ghcr.io/acme/", "username": "u", "password-file": "/p" },
+    { "prefix": "ghcr.io/acme", "credential-helper": "pass" },
+    { "prefix": "ghcr.io/Acme", "credential-helper": "pass" },
+    { "prefix": "quay.io" },
+    { "prefix": "quay.io/x", "credential-helper": "/bin/sh" }
+  ],
+  "upstreams": { "quay.io": { "url": "https://quay.io", "redirect-hosts": ["a b"] } } } }"#,
+            &[
+                "line 1: mirror.docker-config: `config.json` is not an absolute path",
+                "line 4: mirror.credentials[1]: this prefix stands here already",
+                "line 5: mirror.credentials[2]: prefix: `ghcr.io/Acme` has no path: the repository is not lower-case letters, digits and separators",
+                "line 6: mirror.credentials[3]: `username` with `password-file`, or `credential-helper` is missing",
+                "line 7: mirror.credentials[4]: credential-helper: `/bin/sh` is not the end of a program's name, as `ecr-login` is of `docker-credential-ecr-login`",
+                "line 8: mirror.upstreams.quay.io.redirect-hosts[0]: `a b` is no host: the host has a character or an empty label that no host name has",
             ],
         );
     }

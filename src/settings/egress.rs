@@ -1,6 +1,7 @@
 //! The network gate's part of the settings.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use ramgate_egress::NoProxy;
 use ramgate_policy::Host;
@@ -22,8 +23,15 @@ pub(crate) struct Egress {
 pub(crate) struct UpstreamProxy {
     pub(crate) host: Host,
     pub(crate) port: u16,
-    pub(crate) credentials: Option<super::Credentials>,
+    pub(crate) credentials: Option<Credentials>,
     pub(crate) no_proxy: NoProxy,
+}
+
+/// What the proxy wants.
+#[derive(Clone, Debug)]
+pub(crate) struct Credentials {
+    pub(crate) username: String,
+    pub(crate) password_file: PathBuf,
 }
 
 // === impl Check ===
@@ -62,7 +70,7 @@ impl Check<'_> {
         let target = self.read(target, &format!("{KEY}.url"));
         let credentials = match (&part.username, &part.password_file) {
             (None, None) => None,
-            (Some(username), Some(file)) if !username.contains(':') => Some(super::Credentials {
+            (Some(username), Some(file)) if !username.contains(':') => Some(Credentials {
                 username: username.clone(),
                 password_file: self.path(file, &format!("{KEY}.password-file"))?,
             }),

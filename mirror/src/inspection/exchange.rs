@@ -4,17 +4,17 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, header};
 use ramgate_policy::{DEFAULT_PORT, Digest, Host, Permit, Policy, Registry};
 use ramgate_provenance::Verified;
-use reqwest::{Client, Url};
+use reqwest::Url;
 
 use super::Realms;
 use super::route::Purpose;
-use crate::answer::{self, CONTENT_DIGEST, Kind, Unserved};
+use crate::answer::{self, CONTENT_DIGEST, Unserved};
 use crate::challenge::Challenge;
 use crate::manifest::{Manifest, SIZE_MAX_BYTES};
 use crate::mirror::Mirror;
 use crate::origins::CONFIG_SIZE_MAX_BYTES;
-use crate::path::{self, Pointer};
-use crate::upstream::{UpstreamError, limited, place};
+use crate::path::{self, Kind, Pointer};
+use crate::upstream::{Reached, UpstreamError, limited, place};
 
 /// What an exchange needs.
 pub(super) struct Exchange<'a> {
@@ -129,19 +129,21 @@ impl Exchange<'_> {
 
     /// Sends a request for content, and follows redirects to hosts that are named.
     async fn fetch(&self, request: Request<Body>) -> Result<reqwest::Response, UpstreamError> {
-        let (client, base) = self.upstream()?;
+        let upstream = self.upstream()?;
+        let base = &upstream.url;
         let (parts, _) = request.into_parts();
-        let mut url = target(&base, parts.uri.path(), parts.uri.query());
+        let mut url = target(base, parts.uri.path(), parts.uri.query());
         let mut headers = outgoing(&parts.headers);
         // The digest is of the content, not of a coding of it.
         headers.insert(header::ACCEPT_ENCODING, IDENTITY);
         for _ in 0..=REDIRECTS_MAX {
-            let request = client.request(parts.method.clone(), url.clone());
+            upstream.judge(&url)?;
+            let request = upstream.client.request(parts.method.clone(), url.clone());
             let response = request
                 .headers(headers.clone())
                 .send()
                 .await
-                .map_err(unreachable)?;
+                .map_err(UpstreamError::unreachable)?;
             if !response.status().is_redirection() {
                 self.learn(&response);
                 return Ok(response);
@@ -151,8 +153,8 @@ impl Exchange<'_> {
                 .and_then(|location| location.to_str().ok())
                 .and_then(|location| url.join(location).ok())
                 .ok_or(UpstreamError::Redirects)?;
-            if !same_authority(&next, &base) {
-                if !self.may_follow(&base, &next) {
+            if !same_authority(&next, base) {
+                if !upstream.may_follow(self.registry, self.policy, &next) {
                     return Err(UpstreamError::ForeignRedirect(place(&next)));
                 }
                 // They are the registry's alone; a presigned address takes no second authorization.
@@ -166,22 +168,25 @@ impl Exchange<'_> {
 
     /// Sends a request with its body, and follows nothing.
     async fn send(&self, request: Request<Body>) -> Result<reqwest::Response, UpstreamError> {
-        let (client, base) = self.upstream()?;
+        let upstream = self.upstream()?;
+        let base = &upstream.url;
         let (parts, body) = request.into_parts();
-        let url = target(&base, parts.uri.path(), parts.uri.query());
-        let mut outgoing = client
+        let url = target(base, parts.uri.path(), parts.uri.query());
+        upstream.judge(&url)?;
+        let mut outgoing = upstream
+            .client
             .request(parts.method.clone(), url)
             .headers(outgoing(&parts.headers));
         if !matches!(parts.method, Method::GET | Method::HEAD) {
             outgoing = outgoing.body(reqwest::Body::wrap_stream(body.into_data_stream()));
         }
-        let response = outgoing.send().await.map_err(unreachable)?;
+        let response = outgoing.send().await.map_err(UpstreamError::unreachable)?;
         self.learn(&response);
         Ok(response)
     }
 
     /// The registry, at the host that the client asked for unless the settings say where it is.
-    fn upstream(&self) -> Result<(Client, Url), UpstreamError> {
+    fn upstream(&self) -> Result<Reached, UpstreamError> {
         self.mirror.upstreams().reach(self.registry, self.host)
     }
 
@@ -204,15 +209,6 @@ impl Exchange<'_> {
                 self.realms.learn(self.registry, realm.path());
             }
         }
-    }
-
-    fn may_follow(&self, base: &Url, next: &Url) -> bool {
-        let safe = next.scheme() == "https" || (next.scheme() == "http" && base.scheme() == "http");
-        let plain = next.username().is_empty() && next.password().is_none();
-        let port = next.port_or_known_default().unwrap_or(DEFAULT_PORT);
-        let host = next.host_str().and_then(|host| host.parse::<Host>().ok());
-        safe && plain
-            && host.is_some_and(|host| self.policy.names_redirect(self.registry, &host, port))
     }
 }
 
@@ -270,11 +266,6 @@ fn respond(status: StatusCode, headers: &HeaderMap, body: Body) -> Response<Body
     *response.status_mut() = status;
     *response.headers_mut() = end_to_end(headers);
     response
-}
-
-/// The error without its URL, which may be presigned.
-fn unreachable(error: reqwest::Error) -> UpstreamError {
-    UpstreamError::Unreachable(error.without_url())
 }
 
 const HOP_BY_HOP: [HeaderName; 7] = [

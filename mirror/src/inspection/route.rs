@@ -71,9 +71,7 @@ impl Route {
             }
             Target::Blob(repository, digest) if reads => (repository, Purpose::Blob(digest)),
             Target::Tags(repository) if reads => (repository, Purpose::Listing),
-            Target::Other(repository) if path.contains("/referrers/") && reads => {
-                (repository, Purpose::Listing)
-            }
+            Target::Referrers(repository, _) if reads => (repository, Purpose::Listing),
             Target::Manifest(repository, _) if writes(method) => (repository, push(Vec::new())),
             Target::Blob(repository, _) if *method == Method::DELETE => {
                 (repository, push(Vec::new()))
@@ -82,7 +80,11 @@ impl Route {
                 let mounts = mounts(request.uri().query(), registry)?;
                 (repository, push(mounts))
             }
-            Target::Manifest(..) | Target::Blob(..) | Target::Tags(_) | Target::Other(_) => {
+            Target::Manifest(..)
+            | Target::Blob(..)
+            | Target::Tags(_)
+            | Target::Referrers(..)
+            | Target::Other(_) => {
                 return Err(InvalidPath::Unknown);
             }
         };
@@ -252,8 +254,14 @@ mod tests {
         ] {
             let got = read("ghcr.io", method, uri);
             assert!(
-                ["NoRegistryPath", "Unknown", "Unclean", "AmbiguousNamespace"]
-                    .contains(&got.as_str()),
+                [
+                    "NoRegistryPath",
+                    "Catalog",
+                    "Unknown",
+                    "Unclean",
+                    "AmbiguousNamespace"
+                ]
+                .contains(&got.as_str()),
                 "{method} {uri}: {got}"
             );
         }

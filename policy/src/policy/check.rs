@@ -80,6 +80,7 @@ impl Check<'_> {
             registries,
             hub,
             origins,
+            origins_by_digest: file.origins_by_digest,
             mirrors: HashSet::new(),
             local: file.local_images.clone(),
             watch: file.watch,

@@ -33,6 +33,9 @@ pub struct PolicyFile {
     /// Which names serve content of another registry, as a Harbor proxy project does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub origins: Vec<OriginFile>,
+    /// Whether content that Docker Hub is known to have is judged as Docker Hub's under every other name as well. Default `true`.
+    #[serde(default = "yes")]
+    pub origins_by_digest: bool,
     /// What may become an image without a pull.
     #[serde(default)]
     pub local_images: LocalImagesFile,
@@ -45,6 +48,10 @@ pub struct PolicyFile {
     /// Who is exempt, and who has rules of their own.
     #[serde(default)]
     pub subjects: SubjectsFile,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// What becomes of a denial.

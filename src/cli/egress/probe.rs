@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use clap::Args;
-use ramgate_mirror::Mirror;
+use ramgate_mirror::{Mirror, Place, Storage};
 use ramgate_policy::{Policy, Reference};
 use ramgate_provenance::{Canaries, Ledger};
 use serde_json::json;
@@ -57,7 +57,11 @@ fn learn(settings: &Settings, reference: &Reference, place: &Path) -> anyhow::Re
         .as_ref()
         .context("mirror.enabled is false, and it is the mirror that fetches")?;
     let config = ramgate_mirror::Config {
-        storage: place.join("mirror"),
+        storage: Storage {
+            place: Place::Directory(place.join("mirror")),
+            max_size_bytes: None,
+            pins: Vec::new(),
+        },
         ..mirror_config(part, Canaries::default())?
     };
     let ledger = Ledger::open(&place.join("ledger.redb"))?.ledger;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value, json};
 
-use crate::command::wait_until;
+use crate::command::{Process, wait_until};
 use crate::lab::{Lab, lock};
 
 /// What the engine is told about ramgate.
@@ -48,8 +48,13 @@ impl Lab {
     pub fn settings() -> Value {
         let upstream =
             |host: &str| json!({ "url": format!("https://{host}"), "ca-file": Self::CA_FILE });
+        // Everything in a lab has a private address, which names lead to only if the settings have them.
+        let mut docker_hub = upstream("registry-1.docker.io");
+        if let Some(upstream) = docker_hub.as_object_mut() {
+            upstream.insert("token-realms".to_owned(), json!(["auth.docker.io"]));
+        }
         json!({ "mirror": { "upstreams": {
-            "docker.io": upstream("registry-1.docker.io"),
+            "docker.io": docker_hub,
             "ghcr.io": upstream("ghcr.io"),
         } } })
     }
@@ -144,6 +149,11 @@ impl Lab {
             .as_ref()
             .context("ramgate does not run")?
             .signal(signal)
+    }
+
+    /// ramgate's process id inside of the lab; `None` while it does not run.
+    pub fn ramgate_pid(&self) -> Option<u32> {
+        lock(&self.ramgate).as_ref().map(Process::pid)
     }
 
     /// What ramgate has printed, over all its runs.

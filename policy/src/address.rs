@@ -1,14 +1,14 @@
 //! Addresses that a name must not lead to. Pure.
 //!
 //! Whoever controls a name's DNS controls where it points. A permit for a name is no permit for the services of this
-//! machine and its link: those are reached only by an address that the policy itself spells out.
+//! machine and its link: those are reached only by an address that the policy or the settings spell out.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What kind of place an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AddressKind {
+pub enum AddressKind {
     /// A place on the Internet.
     Global,
     /// One link: 169.254.0.0/16, where clouds keep their metadata services, and fe80::/10.
@@ -29,12 +29,14 @@ pub(crate) enum AddressKind {
 
 /// How far a permit reaches. DNS is not ours: what a name leads to must not be more than its permit meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
+pub enum Reach {
     /// The policy has no list that names the host: public addresses.
     Public,
     /// The policy lists the host's name: private addresses too, since a registry of one's own is there.
     Listed,
-    /// The policy lists this very address.
+    /// The settings name the host as one of an upstream: private addresses and this machine.
+    Configured,
+    /// The policy or the settings have this very address.
     SpelledOut,
 }
 
@@ -42,7 +44,8 @@ pub(crate) enum Reach {
 
 impl AddressKind {
     /// The kind of `address`. An IPv4 address inside an IPv6 one is seen through.
-    pub(crate) fn of(address: IpAddr) -> Self {
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
         if METADATA.contains(&address) {
             return Self::Metadata;
         }
@@ -70,6 +73,13 @@ impl AddressKind {
     }
 
     const fn of_v6(address: Ipv6Addr) -> Self {
+        match address.segments() {
+            // RFC 8215: a site's own translators; and RFC 3879: the site-local addresses of old.
+            [0x64, 0xff9b, 1, ..] | [0xfec0..=0xfeff, ..] => return Self::Private,
+            // RFC 4380: Teredo, which carries another address inside and which nobody routes any more.
+            [0x2001, 0, ..] => return Self::Reserved,
+            _ => {}
+        }
         if address.is_unspecified() {
             Self::Unspecified
         } else if address.is_loopback() {
@@ -86,10 +96,12 @@ impl AddressKind {
     }
 
     /// Whether a permit of such a reach leads there.
-    pub(crate) const fn is_within(self, reach: Reach) -> bool {
+    #[must_use]
+    pub const fn is_within(self, reach: Reach) -> bool {
         match (self, reach) {
             (Self::Global, _)
-            | (Self::Private, Reach::Listed | Reach::SpelledOut)
+            | (Self::Private, Reach::Listed | Reach::Configured)
+            | (Self::Loopback, Reach::Configured)
             | (_, Reach::SpelledOut) => true,
             (
                 Self::Private
@@ -99,7 +111,7 @@ impl AddressKind {
                 | Self::Multicast
                 | Self::Reserved
                 | Self::Unspecified,
-                Reach::Public | Reach::Listed,
+                Reach::Public | Reach::Listed | Reach::Configured,
             ) => false,
         }
     }
@@ -184,6 +196,9 @@ mod tests {
         check("100.64.0.1", AddressKind::Private);
         check("100.128.0.1", AddressKind::Global);
         check("fd12:3456::1", AddressKind::Private);
+        check("fec0::1", AddressKind::Private);
+        check("64:ff9b:1::7f00:1", AddressKind::Private);
+        check("2001:0:4136:e378::1", AddressKind::Reserved);
     }
 
     #[test]
@@ -221,6 +236,11 @@ mod tests {
         ] {
             assert!(!kind.is_within(Reach::Public), "{kind}");
             assert!(!kind.is_within(Reach::Listed), "{kind}");
+            assert_eq!(
+                kind.is_within(Reach::Configured),
+                kind == AddressKind::Loopback,
+                "{kind}"
+            );
             assert!(kind.is_within(Reach::SpelledOut), "{kind}");
         }
     }
