@@ -5,6 +5,7 @@
 //! 1. **Names.** A [`Reference`] is read exactly as dockerd reads it. What is judged is the [`Repository`]: registry and
 //!    path, folded so that every spelling of one server is one [`Registry`].
 //! 2. **Questions.** [`Policy::evaluate`] takes a [`Request`]: a repository, an [`Action`] and a [`Subject`].
+//!    What it must know of Docker Hub, [`Policy::evaluate_knowing`] is told by its caller as [`Categories`].
 //!    [`Policy::evaluate_tunnel`] takes a host and a port; [`Policy::evaluate_local`] a way in which an image comes to be
 //!    without a pull.
 //! 3. **Answers.** A permit is a value and the only proof of an allowance; a [`Denial`] says why in the user's words.
@@ -24,6 +25,7 @@ mod hosts;
 mod hub;
 mod known_hosts;
 mod local;
+mod official;
 mod origin;
 mod policy;
 mod reference;
@@ -31,6 +33,7 @@ mod registries;
 mod repository;
 mod request;
 mod scope;
+mod standing;
 mod subject;
 
 pub use action::{Action, Right};
@@ -40,8 +43,10 @@ pub use denial::{Denial, Reason};
 pub use digest::{Algorithm, Digest, InvalidDigest};
 pub use host::{DEFAULT_PORT, DOCKER_HUB, Host, InvalidHost, Registry, split_port};
 pub use local::{LocalImage, LocalRule};
+pub use official::{OFFICIAL_NAMES_DATE, is_official_name};
 pub use policy::{Policy, Steering, file};
 pub use reference::{ImageName, InvalidReference, Reference, check_path};
 pub use repository::{OFFICIAL_NAMESPACE, Repository};
 pub use request::Request;
+pub use standing::{Categories, Doubt, NothingKnown, Standing};
 pub use subject::Subject;

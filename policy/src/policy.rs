@@ -27,6 +27,7 @@ use crate::origin::OriginMap;
 use crate::registries::{Listing, Registries};
 use crate::repository::Repository;
 use crate::request::Request;
+use crate::standing::{Categories, NothingKnown};
 use crate::subject::Subject;
 use file::{LocalImagesFile, Mode, PolicyFile, WatchMode};
 
@@ -101,8 +102,14 @@ impl Policy {
         self.watch == WatchMode::Stop && !self.is_audit()
     }
 
-    /// Decides whether a repository may be pulled, pushed or run.
+    /// Decides whether a repository may be pulled, pushed or run, by what its name says: who is a verified publisher of Docker
+    /// Hub or sponsored by it is not known, and counts as community.
     pub fn evaluate(&self, request: &Request<'_>) -> Decision {
+        self.evaluate_knowing(request, &NothingKnown)
+    }
+
+    /// Decides whether a repository may be pulled, pushed or run, by what is known of Docker Hub's namespaces.
+    pub fn evaluate_knowing(&self, request: &Request<'_>, categories: &dyn Categories) -> Decision {
         let permit = |grant| {
             Decision::Allow(Permit::new(
                 request.repository.clone(),
@@ -110,7 +117,7 @@ impl Policy {
                 grant,
             ))
         };
-        match self.judge(request) {
+        match self.judge(request, categories) {
             Ok(rule) => permit(Grant::new(rule)),
             Err(denial) if self.is_audit() => permit(Grant::suppressing(denial)),
             Err(denial) => Decision::Deny(denial),
@@ -205,7 +212,11 @@ impl Policy {
         }
     }
 
-    fn judge(&self, request: &Request<'_>) -> Result<RuleName, Denial> {
+    fn judge(
+        &self,
+        request: &Request<'_>,
+        categories: &dyn Categories,
+    ) -> Result<RuleName, Denial> {
         if let Some(owner) = self
             .admit(request.subject)
             .map_err(|reason| self.deny(reason))?
@@ -219,7 +230,7 @@ impl Policy {
         let mut rule = RuleName::Fixed("registries");
         if !own {
             rule = self
-                .judge_name(named, request.action, &teams)
+                .judge_name(named, request.action, &teams, categories)
                 .map_err(|reason| self.deny(reason))?;
         }
         // A push puts content there and takes none from the origin.
@@ -228,7 +239,7 @@ impl Policy {
         }
         let unclear = |_| self.deny(Reason::OriginUnclear(named.clone()));
         for origin in self.origins.origins(named).map_err(unclear)? {
-            let judged = self.judge_name(&origin, request.action, &teams);
+            let judged = self.judge_name(&origin, request.action, &teams, categories);
             rule = judged.map_err(|reason| self.deny(reason).of_origin(named.clone()))?;
         }
         Ok(rule)
@@ -239,6 +250,7 @@ impl Policy {
         repository: &Repository,
         action: Action,
         teams: &[&HubRules],
+        categories: &dyn Categories,
     ) -> Result<RuleName, Reason> {
         let mut rule = RuleName::Fixed(NO_LIST);
         if let Some(registries) = &self.registries {
@@ -263,8 +275,11 @@ impl Policy {
             repository.registry().is_docker_hub() && (self.hub.is_some() || !teams.is_empty());
         // Image access management is about what comes in; who may push is the registries' `actions`.
         if managed && action != Action::Push {
-            rule = hub::judge(self.hub.as_ref(), teams, repository)
-                .map_err(|category| Reason::CategoryNotAllowed(repository.clone(), category))?;
+            let judged = hub::judge(self.hub.as_ref(), teams, repository, categories);
+            rule = judged.map_err(|refused| match refused.doubt {
+                None => Reason::CategoryNotAllowed(repository.clone(), refused.category),
+                Some(doubt) => Reason::CategoryUnknown(repository.clone(), doubt),
+            })?;
         }
         Ok(rule)
     }

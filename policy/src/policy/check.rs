@@ -169,6 +169,7 @@ impl Check<'_> {
             verified_publisher: file.verified_publisher,
             sponsored_open_source: file.sponsored_open_source,
             community: file.community,
+            official_names: file.official_names.unwrap_or_default(),
             ..HubRules::default()
         };
         for (index, organization) in file.organizations.iter().enumerate() {

@@ -8,6 +8,7 @@ use crate::decision::{Grant, RuleName};
 use crate::denial::Denial;
 use crate::repository::Repository;
 use crate::request::Request;
+use crate::standing::{Categories, NothingKnown};
 use crate::subject::Subject;
 
 // === impl Policy ===
@@ -26,6 +27,19 @@ impl Policy {
         origins: &BTreeSet<Repository>,
         subject: &Subject,
     ) -> Result<Grant, Vec<Denial>> {
+        self.evaluate_content_knowing(origins, subject, &NothingKnown)
+    }
+
+    /// As [`Self::evaluate_content`], by what is known of Docker Hub's namespaces.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn evaluate_content_knowing(
+        &self,
+        origins: &BTreeSet<Repository>,
+        subject: &Subject,
+        categories: &dyn Categories,
+    ) -> Result<Grant, Vec<Denial>> {
         let hub: Vec<&Repository> = origins
             .iter()
             .filter(|origin| origin.registry().is_docker_hub())
@@ -37,11 +51,12 @@ impl Policy {
         };
         let mut denials: Vec<Denial> = Vec::new();
         for repository in deciding {
-            match self.judge(&Request {
+            let request = Request {
                 repository,
                 action: Action::Run,
                 subject,
-            }) {
+            };
+            match self.judge(&request, categories) {
                 Ok(rule) => return Ok(Grant::new(rule)),
                 Err(denial) => denials.push(denial),
             }
