@@ -2,9 +2,12 @@
 //!
 //! What is allowed stands in the policy, not here. Every key is optional; [`file::SettingsFile`]'s defaults are the contract.
 
+mod catalog;
 mod check;
 pub(crate) mod file;
 mod quantity;
+
+pub(crate) use quantity::duration;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,6 +17,8 @@ use std::time::Duration;
 use ramgate_policy::Registry;
 use ramgate_policy::document::Findings;
 use thiserror::Error;
+
+pub(crate) use catalog::Catalog;
 
 /// Settings in force.
 #[derive(Clone, Debug)]
@@ -25,6 +30,7 @@ pub(crate) struct Settings {
     pub(crate) plugin_socket: Option<PathBuf>,
     pub(crate) mirror: Option<Mirror>,
     pub(crate) egress_listen: Option<SocketAddr>,
+    pub(crate) catalog: Catalog,
     pub(crate) audit_path: PathBuf,
     /// Keys that are part of the contract and that this version does not act on yet, as they stand in the file.
     pub(crate) not_yet: Vec<&'static str>,

@@ -42,6 +42,8 @@ struct Inner {
     flights: Mutex<HashMap<String, Flight>>,
     /// Until when Docker Hub wants to be left alone.
     paused: Mutex<Option<Instant>>,
+    /// Until when nobody waits long any more, since somebody waited in vain.
+    sluggish: Mutex<Option<Instant>>,
     lanes: Semaphore,
     metrics: Metrics,
 }
@@ -130,6 +132,7 @@ impl Catalog {
                     .build(),
                 flights: Mutex::default(),
                 paused: Mutex::default(),
+                sluggish: Mutex::default(),
                 lanes: Semaphore::new(LANES),
                 metrics,
             })),
@@ -326,11 +329,22 @@ impl Inner {
 
     async fn wait(self: &Arc<Self>, namespace: &str, deadline: Instant) -> Result<Entry, Doubt> {
         let mut flight = self.board(namespace);
+        let now = Instant::now();
+        let sluggish = lock(&self.sluggish).is_some_and(|until| until > now);
+        let deadline = if sluggish {
+            deadline.min(now + PATIENCE_WHEN_SLUGGISH)
+        } else {
+            deadline
+        };
         let arrived = flight.wait_for(Option::is_some);
         match tokio::time::timeout_at(deadline.into(), arrived).await {
             Ok(Ok(answer)) => answer.unwrap_or(Err(Doubt::Unreachable)),
             Ok(Err(_)) => Err(Doubt::Unreachable),
-            Err(_) => Err(Doubt::Slow),
+            Err(_) => {
+                // A container can have many images, and all of them must be judged in the time that a request has.
+                *lock(&self.sluggish) = Some(Instant::now() + FAILURE_REMEMBERED);
+                Err(Doubt::Slow)
+            }
         }
     }
 
@@ -370,6 +384,7 @@ impl Inner {
                     self.pause(pause);
                 }
                 tracing::debug!(namespace, outcome, "Docker Hub said what a namespace is");
+                *lock(&self.sluggish) = None;
                 let entry = self.entry(answer, now);
                 self.keep(namespace, entry);
                 Ok(entry)
@@ -487,6 +502,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 const MEMORY_MAX: u64 = 100_000;
 /// As long as a person waits before trying again.
 const FAILURE_REMEMBERED: Duration = Duration::from_secs(15);
+/// Enough for an answer that is on its way.
+const PATIENCE_WHEN_SLUGGISH: Duration = Duration::from_millis(50);
 /// Requests to Docker Hub at once.
 const LANES: usize = 4;
 /// A person who asks is willing to wait.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::http::{Method, Request, Response};
+use ramgate_catalog::Catalog;
 use ramgate_policy::{Action, Decision, Policy, Request as Question, Subject};
 use ramgate_provenance::Ledger;
 use thiserror::Error;
@@ -23,6 +24,7 @@ use crate::upstream::Upstreams;
 #[derive(Clone, Debug)]
 pub struct Mirror {
     inner: Arc<Inner>,
+    catalog: Catalog,
 }
 
 #[derive(Debug)]
@@ -78,7 +80,14 @@ impl Mirror {
                 memory: Memory::new(),
                 origins: Origins::new(ledger),
             }),
+            catalog: Catalog::none(),
         })
+    }
+
+    /// Judges repositories by what `catalog` knows of Docker Hub.
+    #[must_use]
+    pub fn with_catalog(self, catalog: Catalog) -> Self {
+        Self { catalog, ..self }
     }
 
     /// Answers one request.
@@ -112,7 +121,7 @@ impl Mirror {
             action: Action::Pull,
             subject: &Subject::Daemon,
         };
-        let permit = match policy.evaluate(&question) {
+        let permit = match self.catalog.evaluate(&policy, &question).await {
             Decision::Allow(permit) => permit,
             Decision::Deny(denial) => {
                 audit::denied(repository, &target, &denial, started);

@@ -9,7 +9,7 @@ use crate::official::is_official_name;
 use crate::policy::file::{OfficialNames, Switch};
 use crate::repository::{OFFICIAL_NAMESPACE, Repository};
 use crate::scope::ScopeMap;
-use crate::standing::{Categories, Doubt};
+use crate::standing::{Categories, Doubt, Standing};
 
 /// What the policy, or one team's part of it, says of Docker Hub's images.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +47,19 @@ impl HubRules {
     }
 }
 
+/// What a repository of Docker Hub is to the policy and the caller's teams.
+#[derive(Clone, Debug)]
+pub(crate) enum Class {
+    /// Allowed whatever its category.
+    Exempt(RuleName),
+    /// Its name says the category.
+    Named(Category),
+    /// What is known of its namespace says it.
+    Told(Standing),
+    /// It makes no difference; counted as community.
+    Indifferent,
+}
+
 /// Why `judge` allows nothing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NotAllowed {
@@ -54,6 +67,37 @@ pub(crate) struct NotAllowed {
     pub(crate) category: Category,
     /// Why it may be another one.
     pub(crate) doubt: Option<Doubt>,
+}
+
+// === impl Class ===
+
+impl Class {
+    pub(crate) fn of(
+        base: Option<&HubRules>,
+        teams: &[&HubRules],
+        repository: &Repository,
+        categories: &dyn Categories,
+    ) -> Self {
+        let rules = || base.into_iter().chain(teams.iter().copied());
+        if let Some(rule) = rules().find_map(|rules| rules.exemption(repository)) {
+            return Self::Exempt(rule);
+        }
+        let listed = rules().any(|rules| rules.official_names == OfficialNames::Listed);
+        if let Some(category) = own_category(repository, listed) {
+            return Self::Named(category);
+        }
+        let allows = |category| switch(base, teams, category) == Some(Switch::Allow);
+        let community = allows(Category::Community);
+        // Where all that it can be is the same, nobody need be asked what it is.
+        if FOR_DOCKER_HUB_TO_SAY
+            .iter()
+            .any(|category| allows(*category) != community)
+        {
+            Self::Told(categories.standing(repository.namespace()))
+        } else {
+            Self::Indifferent
+        }
+    }
 }
 
 /// Applies the rules of the policy and of the caller's teams.
@@ -66,28 +110,13 @@ pub(crate) fn judge(
     repository: &Repository,
     categories: &dyn Categories,
 ) -> Result<RuleName, NotAllowed> {
-    let rules = || base.into_iter().chain(teams.iter().copied());
-    if let Some(rule) = rules().find_map(|rules| rules.exemption(repository)) {
-        return Ok(rule);
-    }
-    let allows = |category| switch(base, teams, category) == Some(Switch::Allow);
-    let listed = rules().any(|rules| rules.official_names == OfficialNames::Listed);
-    let (category, doubt) = if let Some(category) = own_category(repository, listed) {
-        (category, None)
-    } else {
-        let community = allows(Category::Community);
-        // Where all that it can be is the same, nobody need be asked what it is.
-        let matters = FOR_DOCKER_HUB_TO_SAY
-            .iter()
-            .any(|category| allows(*category) != community);
-        if matters {
-            let standing = categories.standing(repository.namespace());
-            (standing.category(), standing.doubt())
-        } else {
-            (Category::Community, None)
-        }
+    let (category, doubt) = match Class::of(base, teams, repository, categories) {
+        Class::Exempt(rule) => return Ok(rule),
+        Class::Named(category) => (category, None),
+        Class::Told(standing) => (standing.category(), standing.doubt()),
+        Class::Indifferent => (Category::Community, None),
     };
-    if allows(category) {
+    if switch(base, teams, category) == Some(Switch::Allow) {
         Ok(RuleName::Fixed(category.rule()))
     } else {
         Err(NotAllowed { category, doubt })
@@ -104,7 +133,7 @@ fn switch(base: Option<&HubRules>, teams: &[&HubRules], category: Category) -> O
 }
 
 /// What the name itself says: the namespace `library` is official, whole or as far as it is `listed`.
-pub(crate) fn own_category(repository: &Repository, listed: bool) -> Option<Category> {
+fn own_category(repository: &Repository, listed: bool) -> Option<Category> {
     let name = repository
         .path()
         .strip_prefix(OFFICIAL_NAMESPACE)?

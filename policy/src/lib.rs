@@ -16,6 +16,7 @@
 
 mod action;
 mod category;
+mod copies;
 mod decision;
 mod denial;
 mod digest;
@@ -38,13 +39,14 @@ mod subject;
 
 pub use action::{Action, Right};
 pub use category::Category;
+pub use copies::{IN_PATH, KNOWN_COPIES, KnownCopy};
 pub use decision::{Decision, Grant, LocalDecision, Permit, TunnelDecision, TunnelPermit};
 pub use denial::{Denial, Reason};
 pub use digest::{Algorithm, Digest, InvalidDigest};
 pub use host::{DEFAULT_PORT, DOCKER_HUB, Host, InvalidHost, Registry, split_port};
 pub use local::{LocalImage, LocalRule};
 pub use official::{OFFICIAL_NAMES_DATE, is_official_name};
-pub use policy::{Policy, Steering, file};
+pub use policy::{Basis, Policy, Steering, Step, file};
 pub use reference::{ImageName, InvalidReference, Reference, check_path};
 pub use repository::{OFFICIAL_NAMESPACE, Repository};
 pub use request::Request;

@@ -7,7 +7,10 @@
 
 mod check;
 mod content;
+mod explain;
 pub mod file;
+
+pub use explain::{Basis, Step};
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -239,7 +242,7 @@ impl Policy {
         }
         let unclear = |_| self.deny(Reason::OriginUnclear(named.clone()));
         for origin in self.origins.origins(named).map_err(unclear)? {
-            let judged = self.judge_name(&origin, request.action, &teams, categories);
+            let judged = self.judge_name(&origin.repository, request.action, &teams, categories);
             rule = judged.map_err(|reason| self.deny(reason).of_origin(named.clone()))?;
         }
         Ok(rule)

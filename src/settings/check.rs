@@ -22,7 +22,7 @@ pub(super) fn settings(text: &str) -> Result<Settings, Findings> {
     settings.ok_or_else(|| document.finding("", "the settings cannot be read").into())
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     document: &'a Document<SettingsFile>,
     findings: Vec<Finding>,
 }
@@ -41,6 +41,7 @@ impl Check<'_> {
         let plugin_socket = self.path(&file.plugin.socket, "plugin.socket");
         let egress_listen = self.address(&file.egress.listen, "egress.listen");
         let mirror = self.mirror(&file.mirror, state.clone());
+        let catalog = self.catalog(file.catalog.as_ref());
         if file.egress.inspect {
             self.report(
                 "egress.inspect",
@@ -64,7 +65,6 @@ impl Check<'_> {
         }
         let mut not_yet = Vec::new();
         not_yet.extend(file.mirror.max_size.is_some().then_some("mirror.max-size"));
-        not_yet.extend(file.catalog.is_some().then_some("catalog"));
         not_yet.extend(file.metrics.is_some().then_some("metrics"));
         Some(Settings {
             policy_path: policy_path?,
@@ -85,6 +85,7 @@ impl Check<'_> {
             } else {
                 None
             },
+            catalog: catalog?,
             audit_path: audit_path?,
             not_yet,
         })
@@ -140,22 +141,7 @@ impl Check<'_> {
     }
 
     fn upstream(&mut self, part: &UpstreamPart, key: &str) -> Option<Upstream> {
-        let url = part.url.strip_suffix('/').unwrap_or(&part.url);
-        let authority = url
-            .strip_prefix("https://")
-            .or_else(|| url.strip_prefix("http://"));
-        let registry = authority.ok_or_else(|| "the scheme is not https or http".to_owned());
-        let registry =
-            registry.and_then(|text| text.parse::<Registry>().map_err(|error| error.to_string()));
-        let registry = registry.map_err(|error| {
-            format!(
-                "`{}` is not of the form `https://host[:port]`: {error}",
-                part.url
-            )
-        });
-        let url = self
-            .read(registry, &format!("{key}.url"))
-            .map(|_| url.to_owned());
+        let url = self.endpoint(&part.url, &format!("{key}.url"));
         let credentials = match (&part.username, &part.password_file) {
             (None, None) => None,
             (Some(username), Some(file)) => Some(Credentials {
@@ -185,7 +171,21 @@ impl Check<'_> {
         })
     }
 
-    fn path(&mut self, text: &str, key: &str) -> Option<PathBuf> {
+    /// `https://host[:port]`, or `http://` where it is written.
+    pub(super) fn endpoint(&mut self, text: &str, key: &str) -> Option<String> {
+        let url = text.strip_suffix('/').unwrap_or(text);
+        let authority = url
+            .strip_prefix("https://")
+            .or_else(|| url.strip_prefix("http://"));
+        let registry = authority.ok_or_else(|| "the scheme is not https or http".to_owned());
+        let registry =
+            registry.and_then(|text| text.parse::<Registry>().map_err(|error| error.to_string()));
+        let registry = registry
+            .map_err(|error| format!("`{text}` is not of the form `https://host[:port]`: {error}"));
+        self.read(registry, key).map(|_| url.to_owned())
+    }
+
+    pub(super) fn path(&mut self, text: &str, key: &str) -> Option<PathBuf> {
         let path = PathBuf::from(text);
         let absolute = path
             .is_absolute()
@@ -201,7 +201,7 @@ impl Check<'_> {
         self.read(address, key)
     }
 
-    fn read<T>(&mut self, result: Result<T, String>, key: &str) -> Option<T> {
+    pub(super) fn read<T>(&mut self, result: Result<T, String>, key: &str) -> Option<T> {
         result.map_err(|problem| self.report(key, problem)).ok()
     }
 

@@ -163,3 +163,20 @@ async fn retry_after_in_seconds_is_kept_as_well() {
     pull(&catalog, &policy(), "grafana/grafana").await;
     assert_eq!(hub.asked(), ["limited"]);
 }
+
+#[tokio::test]
+async fn many_namespaces_are_not_waited_for_one_after_the_other_when_docker_hub_hangs() {
+    let hub = Hub::default();
+    let catalog = Catalog::open(config(hub.start().await)).unwrap();
+    let started = Instant::now();
+    for namespace in ["a1", "b2", "c3", "d4", "e5", "f6"] {
+        hub.answer(namespace, Odd::Slow(Duration::from_secs(10)));
+        let text = pull(&catalog, &policy(), &format!("{namespace}/app")).await;
+        assert!(text.contains("has not answered in time"), "{text}");
+    }
+    assert!(
+        started.elapsed() < Duration::from_millis(1_200),
+        "{:?}",
+        started.elapsed()
+    );
+}

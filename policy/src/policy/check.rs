@@ -202,6 +202,8 @@ impl Check<'_> {
     fn origins(&mut self, file: &PolicyFile) -> OriginMap {
         let mut origins = OriginMap::built_in();
         for (index, entry) in file.origins.iter().enumerate() {
+            let rule = format!("origins[{}]", entry.prefix);
+            let domain = entry.prefix.strip_prefix("*.");
             let mut read = |text: &str, key: &str| {
                 let prefix: Result<(Registry, String), _> = split_prefix(text);
                 if let Err(error) = &prefix {
@@ -212,12 +214,26 @@ impl Check<'_> {
                 }
                 prefix.ok()
             };
-            let (name, origin) = (read(&entry.prefix, "prefix"), read(&entry.origin, "origin"));
-            if let (Some(name), Some(origin)) = (name, origin) {
-                self.require(name != origin, &format!("origins[{index}]"), || {
-                    "prefix and origin are the same".to_owned()
-                });
-                origins.insert(name, origin);
+            let name = read(domain.unwrap_or(&entry.prefix), "prefix");
+            let origin = read(&entry.origin, "origin");
+            let (Some(name), Some(origin)) = (name, origin) else {
+                continue;
+            };
+            self.require(name != origin, &format!("origins[{index}]"), || {
+                "prefix and origin are the same".to_owned()
+            });
+            if domain.is_none() {
+                origins.insert(name, origin, &rule);
+            } else if name.1.is_empty() && name.0.port() == DEFAULT_PORT {
+                origins.insert_domain(name.0.host(), origin, &rule);
+            } else {
+                self.report(
+                    &format!("origins[{index}].prefix"),
+                    format!(
+                        "`{}`: `*.domain` stands alone, without port and path",
+                        entry.prefix
+                    ),
+                );
             }
         }
         origins
