@@ -21,6 +21,7 @@ pub struct Denial {
     reason: Box<Reason>,
     derived_from: Option<Box<Repository>>,
     contact: Option<Arc<str>>,
+    drop_in: Option<Arc<str>>,
 }
 
 /// Why something is refused.
@@ -58,6 +59,15 @@ impl Denial {
             reason: Box::new(reason),
             derived_from: None,
             contact,
+            drop_in: None,
+        }
+    }
+
+    /// Notes which drop-in denies it.
+    pub(crate) fn by_drop_in(self, name: &Arc<str>) -> Self {
+        Self {
+            drop_in: Some(Arc::clone(name)),
+            ..self
         }
     }
 
@@ -78,7 +88,10 @@ impl Denial {
     /// The line of the policy that decided, for logs.
     #[must_use]
     pub fn rule(&self) -> String {
-        self.reason.rule()
+        match &self.drop_in {
+            Some(name) => format!("{name}: {}", self.reason.rule()),
+            None => self.reason.rule(),
+        }
     }
 }
 
@@ -89,6 +102,9 @@ impl fmt::Display for Denial {
             write!(formatter, "{named} serves content of another origin; ")?;
         }
         self.reason.write_explanation(formatter)?;
+        if let Some(name) = &self.drop_in {
+            write!(formatter, ", by the drop-in {name}")?;
+        }
         if let Some(contact) = &self.contact {
             write!(formatter, "; contact {contact}")?;
         }

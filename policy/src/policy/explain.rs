@@ -50,9 +50,8 @@ impl Policy {
         let step = |repository: &Repository, origin: Option<String>| Step {
             basis: self.basis(repository, request.action, &teams, categories),
             outcome: self
-                .judge_name(repository, request.action, &teams, categories)
-                .map(|rule| rule.as_str().to_owned())
-                .map_err(|reason| self.deny(reason)),
+                .judge_tightly(repository, request.action, &teams, categories)
+                .map(|rule| rule.as_str().to_owned()),
             repository: repository.clone(),
             origin,
         };
