@@ -52,8 +52,8 @@ fn a_drop_in_that_loosens_is_refused_by_its_key() {
     check(
         r#"{ "version": 1, "subjects": { "owners": ["mallory"] }, "mode": "audit" }"#,
         &[
-            "line 1: mode: unknown key; known here: $schema, docker-hub, local-images, registries, subjects, version, watch",
             "line 1: subjects.owners: unknown key; known here: require-identity",
+            "line 1: mode: unknown key; known here: $schema, docker-hub, local-images, registries, subjects, version, watch",
         ],
     );
 }

@@ -78,7 +78,9 @@ fn judged_by_badge(place: &Place) -> Result<()> {
 
     // Docker Hub is away: what is not known counts as community, in good time, and the text says why.
     let files = place.lab.files_host();
-    files.set_fault(Some(ramgate_lab::Fault::Answer(http::StatusCode::BAD_GATEWAY)));
+    files.set_fault(Some(ramgate_lab::Fault::Answer(
+        http::StatusCode::BAD_GATEWAY,
+    )));
     std::thread::sleep(Duration::from_secs(3));
     let refused = place.docker(&["pull", "evil/tool"]);
     files.set_fault(None);
