@@ -129,6 +129,10 @@ async fn a_slow_answer_is_waited_for_only_so_long_and_not_lost() {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "`X-Retry-After` is a time of day"
+)]
 async fn while_docker_hub_limits_the_rate_it_is_left_alone() {
     let hub = Hub::default();
     let now = SystemTime::now()

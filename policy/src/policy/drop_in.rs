@@ -197,9 +197,10 @@ fn is_looser(ours: &Registries, entry: &RegistryFile) -> bool {
                 Right::Pull => Action::Pull,
                 Right::Push => Action::Push,
             };
-            !matches!(ours.listing(&repository, action), Listing::Listed(_, true))
-                // A part of the registry is allowed, and the drop-in names all of it: it narrows nothing and widens nothing.
-                && !(entry.repositories.is_none() && ours.lists(&registry))
+            let listed = matches!(ours.listing(&repository, action), Listing::Listed(_, true));
+            // A part of the registry is allowed, and the drop-in names all of it: it narrows nothing and widens nothing.
+            let whole = entry.repositories.is_none() && ours.lists(&registry);
+            !(listed || whole)
         })
     })
 }
