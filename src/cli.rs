@@ -1,7 +1,10 @@
 //! The command line: what is asked, and with which exit code it is answered.
 
+mod catalog;
+mod categories;
 mod check;
 mod decide;
+mod explanation;
 mod ledger;
 mod mirror;
 mod policy;
@@ -40,6 +43,8 @@ enum Command {
     Check(check::Check),
     /// Answer one authorization request from stdin, as the plugin would.
     Decide(decide::Decide),
+    /// Show, renew and carry what is known of Docker Hub's namespaces.
+    Catalog(catalog::Arguments),
     /// Show and change what is known of where images came from.
     Ledger(ledger::Arguments),
     /// Fill, look at and clean up what the mirror keeps, and carry it to where there is no network.
@@ -59,7 +64,7 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct SettingsArgument {
     /// The settings file; without it, the default place, where it may be missing.
-    #[arg(long, value_name = "FILE", help = format!("The settings file [default: {DEFAULT_PATH}]"))]
+    #[arg(long, global = true, value_name = "FILE", help = format!("The settings file [default: {DEFAULT_PATH}]"))]
     settings: Option<PathBuf>,
 }
 
@@ -100,6 +105,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve(command) => command.run(arguments.log),
         Command::Check(command) => command.run(),
         Command::Decide(command) => command.run(arguments.log),
+        Command::Catalog(command) => command.run(),
         Command::Ledger(command) => command.run(),
         Command::Mirror(command) => command.run(),
         Command::Policy(command) => command.run(),
@@ -149,6 +155,10 @@ fn complain(problems: &str) {
 // === impl SettingsArgument ===
 
 impl SettingsArgument {
+    const fn is_given(&self) -> bool {
+        self.settings.is_some()
+    }
+
     fn load(&self) -> Result<Settings, CommandError> {
         Settings::load(self.settings.as_deref()).map_err(CommandError::from)
     }

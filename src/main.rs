@@ -5,6 +5,7 @@
 
 mod audit_line;
 mod audit_log;
+mod catalog;
 mod cli;
 mod control;
 mod images;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use ramgate_catalog::Catalog;
 use ramgate_egress::Egress;
 use ramgate_mirror::Mirror;
 use ramgate_plugin::{Authorizer, Engine, Gates, Identity, Registrar, Watch};
@@ -17,6 +18,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::catalog;
 use crate::control;
 use crate::ledger::Desk;
 use crate::live_policy::LivePolicy;
@@ -57,10 +59,13 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
     // TLS needs a provider for the process; ring is the one that is built in.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let ledger = Arc::new(open_ledger(&ledger_path(&settings))?);
+    let catalog = catalog::open(&settings)?;
     let listeners = Listeners::bind(&settings).await?;
     let shutdown = CancellationToken::new();
     let watching = CancellationToken::new();
-    let (mut gates, mirror) = start(listeners, &settings, &policy, ledger, &shutdown, &watching)?;
+    let (mut gates, mirror) = start(
+        listeners, &settings, &policy, ledger, &catalog, &shutdown, &watching,
+    )?;
     announce(&settings, &policy);
     let follower = tokio::spawn(policy.follow(hangup, shutdown.clone()));
     // Outside systemd there is nobody to notify.
@@ -92,6 +97,7 @@ fn start(
     settings: &Settings,
     policy: &LivePolicy,
     ledger: Arc<Ledger>,
+    catalog: &Catalog,
     shutdown: &CancellationToken,
     watching: &CancellationToken,
 ) -> anyhow::Result<(JoinSet<std::io::Result<()>>, Option<Mirror>)> {
@@ -100,8 +106,9 @@ fn start(
     let registrar = registrar(settings, Arc::clone(&ledger), canaries.clone())?;
     let desk = Desk::new(registrar.clone());
     if let Some(listener) = listeners.plugin {
-        let identity = Identity::new(registrar.clone());
-        let authorizer = Authorizer::new(policy.current(), registrar.clone(), identity.clone());
+        let identity = Identity::new(registrar.clone()).with_catalog(catalog.clone());
+        let authorizer = Authorizer::new(policy.current(), registrar.clone(), identity.clone())
+            .with_catalog(catalog.clone());
         let plugin = ramgate_plugin::serve(listener, authorizer, shutdown.clone());
         gates.spawn(plugin);
         let watch = Watch::new(registrar, identity, policy.current());
@@ -110,11 +117,19 @@ fn start(
     let mut serving = None;
     if let Some((listener, part)) = listeners.mirror.zip(settings.mirror.as_ref()) {
         let config = mirror_config(part, canaries.clone())?;
-        let mirror = Mirror::new(config, policy.current(), ledger).context("mirror")?;
+        let mirror = Mirror::new(config, policy.current(), ledger)
+            .context("mirror")?
+            .with_catalog(catalog.clone());
         serving = Some(mirror.clone());
         gates.spawn(ramgate_mirror::serve(listener, mirror, shutdown.clone()));
     }
-    let control = control::serve(listeners.control, desk, serving.clone(), shutdown.clone());
+    let control = control::serve(
+        listeners.control,
+        desk,
+        serving.clone(),
+        catalog::Desk::new(catalog.clone()),
+        shutdown.clone(),
+    );
     gates.spawn(control);
     if let Some(listener) = listeners.egress {
         let steering = Steering {

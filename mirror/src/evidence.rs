@@ -14,14 +14,18 @@ impl Mirror {
     ///
     /// # Errors
     /// [`Unserved::Denied`] for content that Docker Hub is known to have, where none of its repositories that do is allowed.
-    pub(crate) fn hear(
+    pub(crate) async fn hear(
         &self,
         permit: &Permit,
         policy: &Policy,
         digest: &Digest,
     ) -> Result<(), Unserved> {
         let known = self.origins().repositories(digest)?;
-        let judged = policy.evaluate_copy(permit.repository(), &known, &Subject::Daemon);
+        let named = permit.repository();
+        let judged = self
+            .catalog()
+            .settle(|categories| policy.evaluate_copy(named, &known, &Subject::Daemon, categories))
+            .await;
         let grant = judged.map_err(|denial| Unserved::Denied(Box::new(denial)))?;
         if let Some(denial) = grant.as_ref().and_then(|grant| grant.suppressed()) {
             audit::suppressed(permit, digest, denial);
@@ -30,16 +34,16 @@ impl Mirror {
     }
 
     /// The same for a manifest that was found: also a manifest that nobody has seen may be of an image that Docker Hub has.
-    pub(crate) fn hear_manifest(
+    pub(crate) async fn hear_manifest(
         &self,
         permit: &Permit,
         policy: &Policy,
         digest: &Digest,
         manifest: &Manifest,
     ) -> Result<(), Unserved> {
-        self.hear(permit, policy, digest)?;
+        self.hear(permit, policy, digest).await?;
         match &manifest.config {
-            Some(config) => self.hear(permit, policy, config),
+            Some(config) => self.hear(permit, policy, config).await,
             None => Ok(()),
         }
     }

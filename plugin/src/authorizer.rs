@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use ramgate_catalog::Catalog;
 use ramgate_policy::{
     Action, Decision, Denial, Grant, ImageName, LocalDecision, LocalImage, Policy, Repository,
     Request as PolicyRequest, Steering, Subject, TunnelDecision,
@@ -28,6 +29,7 @@ pub struct Authorizer {
     policy: Arc<ArcSwap<Policy>>,
     registrar: Registrar,
     identity: Identity,
+    catalog: Catalog,
 }
 
 /// What was judged last, for the log.
@@ -46,6 +48,7 @@ struct Case<'a> {
     subject: &'a Subject,
     registrar: &'a Registrar,
     identity: &'a Identity,
+    catalog: &'a Catalog,
     facts: &'a mut Facts,
     grant: Option<Grant>,
     /// All that stands against it: who has two mistakes to mend wants to hear of both.
@@ -68,7 +71,14 @@ impl Authorizer {
             policy,
             registrar,
             identity,
+            catalog: Catalog::none(),
         }
+    }
+
+    /// Judges names by what `catalog` knows of Docker Hub.
+    #[must_use]
+    pub fn with_catalog(self, catalog: Catalog) -> Self {
+        Self { catalog, ..self }
     }
 
     /// Answers one AuthZReq.
@@ -109,6 +119,7 @@ impl Authorizer {
             subject: &subject,
             registrar: &self.registrar,
             identity: &self.identity,
+            catalog: &self.catalog,
             facts: &mut facts,
             grant: None,
             denials: Vec::new(),
@@ -212,13 +223,13 @@ impl Case<'_> {
 
     async fn answer(&mut self, question: &Question) -> Result<(), Refusal> {
         match question {
-            Question::Repository(repository, action) => self.repository(repository, *action),
+            Question::Repository(repository, action) => self.repository(repository, *action).await,
             Question::Image(text) => self.image(text).await?,
             Question::Container(name) => self.container(name).await?,
             Question::PreviousService(id) => {
                 let image = self.registrar.engine().previous_image(id).await;
                 if let Some(image) = image.map_err(Refusal::unevaluated)? {
-                    self.repository(&reference(&image)?, Action::Run);
+                    self.repository(&reference(&image)?, Action::Run).await;
                 }
             }
             Question::Local(kind) => self.local(*kind).await?,
@@ -255,18 +266,19 @@ impl Case<'_> {
         Ok(())
     }
 
-    fn repository(&mut self, repository: &Repository, action: Action) {
+    async fn repository(&mut self, repository: &Repository, action: Action) {
         self.facts.judged = Judged {
             registry: Some(repository.registry().to_string()),
             repository: Some(repository.path().to_owned()),
             action: Some(action.as_str()),
             image: None,
         };
-        match self.policy.evaluate(&PolicyRequest {
+        let request = PolicyRequest {
             repository,
             action,
             subject: self.subject,
-        }) {
+        };
+        match self.catalog.evaluate(self.policy, &request).await {
             Decision::Allow(permit) => self.grant = Some(permit.grant().clone()),
             Decision::Deny(denial) => self.denials.push(denial),
         }
@@ -292,7 +304,7 @@ impl Case<'_> {
                 self.take_image(judged);
             }
             (None, ImageName::Reference(_) | ImageName::Ambiguous(_)) => {
-                self.repository(&reference(text)?, Action::Run);
+                self.repository(&reference(text)?, Action::Run).await;
             }
             // Nothing goes by this ID, so nothing will run.
             (None, ImageName::Id(_)) => {}

@@ -41,6 +41,7 @@ impl Check<'_> {
         let plugin_socket = self.path(&file.plugin.socket, "plugin.socket");
         let egress_listen = self.address(&file.egress.listen, "egress.listen");
         let mirror = self.mirror(&file.mirror, state.clone());
+        let catalog = self.catalog(file.catalog.as_ref());
         if file.egress.inspect {
             self.report(
                 "egress.inspect",
@@ -63,7 +64,6 @@ impl Check<'_> {
             self.report("egress.listen", "the mirror listens at this address");
         }
         let mut not_yet = Vec::new();
-        not_yet.extend(file.catalog.is_some().then_some("catalog"));
         not_yet.extend(file.metrics.is_some().then_some("metrics"));
         Some(Settings {
             policy_path: policy_path?,
@@ -84,6 +84,7 @@ impl Check<'_> {
             } else {
                 None
             },
+            catalog: catalog?,
             audit_path: audit_path?,
             not_yet,
         })
@@ -173,22 +174,7 @@ impl Check<'_> {
     }
 
     fn upstream(&mut self, part: &UpstreamPart, key: &str) -> Option<Upstream> {
-        let url = part.url.strip_suffix('/').unwrap_or(&part.url);
-        let authority = url
-            .strip_prefix("https://")
-            .or_else(|| url.strip_prefix("http://"));
-        let registry = authority.ok_or_else(|| "the scheme is not https or http".to_owned());
-        let registry =
-            registry.and_then(|text| text.parse::<Registry>().map_err(|error| error.to_string()));
-        let registry = registry.map_err(|error| {
-            format!(
-                "`{}` is not of the form `https://host[:port]`: {error}",
-                part.url
-            )
-        });
-        let url = self
-            .read(registry, &format!("{key}.url"))
-            .map(|_| url.to_owned());
+        let url = self.endpoint(&part.url, &format!("{key}.url"));
         let ca_file = match &part.ca_file {
             Some(file) => Some(self.path(file, &format!("{key}.ca-file"))?),
             None => None,
@@ -210,6 +196,20 @@ impl Check<'_> {
                 .map_err(|error| format!("`{host}` is no host: {error}"));
             self.read(read, &format!("{key}[{index}]"));
         }
+    }
+
+    /// `https://host[:port]`, or `http://` where it is written.
+    pub(super) fn endpoint(&mut self, text: &str, key: &str) -> Option<String> {
+        let url = text.strip_suffix('/').unwrap_or(text);
+        let authority = url
+            .strip_prefix("https://")
+            .or_else(|| url.strip_prefix("http://"));
+        let registry = authority.ok_or_else(|| "the scheme is not https or http".to_owned());
+        let registry =
+            registry.and_then(|text| text.parse::<Registry>().map_err(|error| error.to_string()));
+        let registry = registry
+            .map_err(|error| format!("`{text}` is not of the form `https://host[:port]`: {error}"));
+        self.read(registry, key).map(|_| url.to_owned())
     }
 
     pub(super) fn path(&mut self, text: &str, key: &str) -> Option<PathBuf> {

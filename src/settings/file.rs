@@ -151,10 +151,27 @@ pub(crate) struct EgressPart {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct CatalogPart {
+    /// Docker Hub's API: `https://hub.docker.com`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) url: Option<String>,
+    /// Whether it is asked. If not, categories come from bundles alone. Default `true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) online: Option<bool>,
+    /// A PEM file with the certificate authorities of `url`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ca_file: Option<String>,
+    /// How long a category is believed, as `24h`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ttl: Option<String>,
+    /// How long it is believed that a namespace has none, as `1h`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) negative_ttl: Option<String>,
+    /// How long an expired category is used while Docker Hub is asked again, as `24h`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stale_while_revalidate: Option<String>,
+    /// Keys whose bundles `ramgate catalog import` takes, as `ramgate catalog keygen` prints them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) trusted_keys: Vec<String>,
 }
 
 /// The web console.

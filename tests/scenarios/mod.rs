@@ -1,6 +1,7 @@
 //! The scenarios, each on each engine. See `tests/engines.rs`.
 
 mod builds;
+mod categories;
 mod containers;
 mod identity;
 mod operation;
@@ -12,7 +13,7 @@ pub(crate) mod trials;
 use trials::Scenario;
 
 /// Every scenario, by name.
-pub(crate) const SCENARIOS: [(&str, Scenario); 16] = [
+pub(crate) const SCENARIOS: [(&str, Scenario); 17] = [
     (
         "an_official_image_is_pulled_through_the_mirror_and_runs",
         pulls::official_image,
@@ -25,6 +26,10 @@ pub(crate) const SCENARIOS: [(&str, Scenario); 16] = [
     (
         "of_docker_hub_only_what_is_allowed_comes",
         pulls::categories,
+    ),
+    (
+        "a_publisher_is_known_by_its_badge_and_for_no_longer",
+        categories::by_badge,
     ),
     (
         "what_is_cached_is_refused_once_docker_hub_is_off_the_list",
