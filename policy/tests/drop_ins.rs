@@ -158,14 +158,15 @@ fn policy() -> impl Strategy<Value = Value> {
         prop::option::of(hub()),
     )
         .prop_map(|(registries, hub)| {
-            let mut policy = json!({ "version": 1 });
+            let mut policy = serde_json::Map::new();
+            policy.insert("version".to_owned(), json!(1));
             if let Some(registries) = registries {
-                policy["registries"] = json!(registries);
+                policy.insert("registries".to_owned(), json!(registries));
             }
             if let Some(hub) = hub {
-                policy["docker-hub"] = hub;
+                policy.insert("docker-hub".to_owned(), hub);
             }
-            policy
+            Value::Object(policy)
         })
 }
 

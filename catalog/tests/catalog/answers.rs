@@ -106,25 +106,25 @@ async fn a_docker_hub_that_is_not_there_is_not_waited_for_twice() {
 #[tokio::test]
 async fn a_slow_answer_is_waited_for_only_so_long_and_not_lost() {
     let hub = Hub::default();
-    hub.answer("slow", Odd::Slow(Duration::from_millis(900)));
+    hub.answer("slow", Odd::Slow(Duration::from_secs(3)));
     let catalog = Catalog::open(Config {
         patience: Duration::from_millis(100),
         ..config(hub.start().await)
     })
     .unwrap();
     let started = Instant::now();
-    let text = pull(&catalog, &policy(), "slow/app").await;
+    let mut text = pull(&catalog, &policy(), "slow/app").await;
     assert!(
-        started.elapsed() < Duration::from_millis(800),
+        started.elapsed() < Duration::from_millis(2_500),
         "{:?}",
         started.elapsed()
     );
     assert!(text.contains("has not answered in time"), "{text}");
-    tokio::time::sleep(Duration::from_millis(1_200)).await;
-    assert_eq!(
-        pull(&catalog, &policy(), "slow/app").await,
-        "docker-hub.verified-publisher"
-    );
+    while started.elapsed() < Duration::from_secs(15) && text != "docker-hub.verified-publisher" {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        text = pull(&catalog, &policy(), "slow/app").await;
+    }
+    assert_eq!(text, "docker-hub.verified-publisher");
     assert_eq!(hub.asked(), ["slow"]);
 }
 
@@ -171,15 +171,20 @@ async fn retry_after_in_seconds_is_kept_as_well() {
 #[tokio::test]
 async fn many_namespaces_are_not_waited_for_one_after_the_other_when_docker_hub_hangs() {
     let hub = Hub::default();
-    let catalog = Catalog::open(config(hub.start().await)).unwrap();
+    let catalog = Catalog::open(Config {
+        patience: Duration::from_secs(2),
+        ..config(hub.start().await)
+    })
+    .unwrap();
     let started = Instant::now();
     for namespace in ["a1", "b2", "c3", "d4", "e5", "f6"] {
-        hub.answer(namespace, Odd::Slow(Duration::from_secs(10)));
+        hub.answer(namespace, Odd::Slow(Duration::from_secs(60)));
         let text = pull(&catalog, &policy(), &format!("{namespace}/app")).await;
         assert!(text.contains("has not answered in time"), "{text}");
     }
+    // One after the other it would be twelve seconds.
     assert!(
-        started.elapsed() < Duration::from_millis(1_200),
+        started.elapsed() < Duration::from_secs(8),
         "{:?}",
         started.elapsed()
     );

@@ -110,13 +110,14 @@ fn object(namespace: &str, badge: &str) -> String {
     )
 }
 
-/// Settings for a catalogue that asks `address`, with little patience.
+/// Settings for a catalogue that asks `address`.
 pub(crate) fn config(address: SocketAddr) -> Config {
     // TLS needs a provider for the process, even where it is not used.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Config {
         url: Some(format!("http://{address}").parse().unwrap()),
-        patience: Duration::from_millis(500),
+        // Longer than a busy machine takes for any answer here.
+        patience: Duration::from_secs(10),
         ..Config::default()
     }
 }

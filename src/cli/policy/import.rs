@@ -40,7 +40,7 @@ enum From {
 struct Import {
     organizations: Vec<String>,
     registries: Option<Vec<Value>>,
-    hub: Option<Value>,
+    hub: Option<Map<String, Value>>,
     deny_load: bool,
     notes: Vec<String>,
     /// Whether anything was known again.
@@ -141,12 +141,18 @@ impl Import {
             return;
         }
         let switch = |key| if flag(values, key) { "allow" } else { "deny" };
-        self.hub = Some(json!({
-            "official": switch("allow_official_images"),
-            "verified-publisher": switch("allow_verified_publishers"),
-            "sponsored-open-source": "deny",
-            "community": "deny",
-        }));
+        let categories = [
+            ("official", switch("allow_official_images")),
+            ("verified-publisher", switch("allow_verified_publishers")),
+            ("sponsored-open-source", "deny"),
+            ("community", "deny"),
+        ];
+        self.hub = Some(
+            categories
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), json!(value)))
+                .collect(),
+        );
         self.note("sponsored open source counts as community with Docker, so it is deny; it has a switch of its own here");
         self.note("the repository allow-list is not in Docker's API: write it into docker-hub.repositories");
     }
@@ -231,24 +237,25 @@ impl Import {
     }
 
     fn policy(&mut self) -> Value {
-        let mut policy = json!({ "version": 1 });
+        let mut policy = Map::new();
+        policy.insert("version".to_owned(), json!(1));
         if let Some(registries) = self.registries.take() {
-            policy["registries"] = Value::Array(registries);
+            policy.insert("registries".to_owned(), Value::Array(registries));
         }
         if let Some(mut hub) = self.hub.take() {
             if self.organizations.is_empty() {
                 self.note("which organization it is, the settings do not say: write it into docker-hub.organizations, or give --organization");
             }
-            hub["organizations"] = json!(self.organizations);
-            policy["docker-hub"] = hub;
+            hub.insert("organizations".to_owned(), json!(self.organizations));
+            policy.insert("docker-hub".to_owned(), Value::Object(hub));
         }
         let load = if self.deny_load { "deny" } else { "allow" };
-        policy["local-images"] = json!({ "load": load });
+        policy.insert("local-images".to_owned(), json!({ "load": load }));
         if !self.deny_load {
             self.note("`docker load` is allowed, as with Docker unless blockDockerLoad is set; local-images.load: deny is safer");
         }
         self.note("owners of the organization are exempt with Docker: write their names into subjects.owners");
-        policy
+        Value::Object(policy)
     }
 }
 

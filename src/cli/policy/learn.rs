@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use ramgate_policy::{Action, OFFICIAL_NAMESPACE, Registry};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::super::{CommandError, SettingsArgument, say};
 use super::audit::{self, Seen};
@@ -74,14 +74,17 @@ impl Learn {
 
     fn policy(&self, registries: &BTreeMap<Registry, Rights>) -> Value {
         let mut entries = Vec::new();
-        let mut policy = json!({ "version": 1, "mode": "audit" });
+        let mut policy = Map::new();
+        policy.insert("version".to_owned(), json!(1));
+        policy.insert("mode".to_owned(), json!("audit"));
         for (registry, rights) in registries {
             let pushed = self.scopes(rights, |actions| actions.contains("push"));
             let pulled = self.scopes(rights, |actions| !actions.contains("push"));
             let host = registry.to_string();
             if registry.is_docker_hub() {
                 entries.push(json!({ "host": host }));
-                policy["docker-hub"] = docker_hub(&self.scopes(rights, |_| true));
+                let hub = docker_hub(&self.scopes(rights, |_| true));
+                policy.insert("docker-hub".to_owned(), hub);
             } else if !pulled.is_empty() {
                 entries.push(json!({ "host": host, "repositories": pulled }));
             }
@@ -91,8 +94,8 @@ impl Learn {
                 );
             }
         }
-        policy["registries"] = json!(entries);
-        policy
+        policy.insert("registries".to_owned(), json!(entries));
+        Value::Object(policy)
     }
 
     /// The narrowest patterns: the repositories, or where there are many on one path, that path.
