@@ -39,14 +39,18 @@ impl Server {
         Ok(server)
     }
 
-    /// The time that its threads have spent on processors so far, in seconds.
+    /// The time that its threads and its workers have spent on processors so far, in seconds.
     pub(crate) fn cpu_seconds(&self) -> Result<f64> {
+        let id = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
         let mut nanoseconds = 0.0;
-        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            // A thread may leave meanwhile.
-            let told = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
-            let run = told.split(' ').next().unwrap_or_default();
-            nanoseconds += run.parse::<f64>().unwrap_or(0.0);
+        for process in children.split_whitespace().chain([id.to_string().as_str()]) {
+            for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+                // A thread may leave meanwhile.
+                let told = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+                let run = told.split(' ').next().unwrap_or_default();
+                nanoseconds += run.parse::<f64>().unwrap_or(0.0);
+            }
         }
         Ok(nanoseconds / 1e9)
     }
