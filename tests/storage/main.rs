@@ -97,7 +97,12 @@ fn killed_at_any_moment_it_keeps_nothing_wrong_and_serves_nothing_wrong() -> Res
     assert!(whole > 50 && cut > 50, "{whole} whole, {cut} cut");
     assert!(seen.len() > 10, "{}", seen.len());
 
-    let process = Process::start(origin.address, &settings)?;
+    recover(&origin, store.path(), &settings)
+}
+
+/// What is kept after all crashes is right, and what the dead have left half done goes.
+fn recover(origin: &Origin, store: &Path, settings: &serde_json::Value) -> Result<()> {
+    let process = Process::start(origin.address, settings)?;
     for seed in 0..10 {
         let blob = noise(seed, if seed % 2 == 0 { 1_500_000 } else { 300_000 });
         let answer = get(process.address, &format!("blobs/{}", digest(&blob)))?;
@@ -105,7 +110,7 @@ fn killed_at_any_moment_it_keeps_nothing_wrong_and_serves_nothing_wrong() -> Res
     }
     assert_eq!(process.says(&[], "verify")?["removed"], json!([]));
     // What the dead have left goes once nobody can be writing it any more.
-    let left = files(&store.path().join("incoming"));
+    let left = files(&store.join("incoming"));
     assert!(!left.is_empty());
     for file in &left {
         let long_ago = now() - Duration::from_hours(2);
@@ -115,7 +120,7 @@ fn killed_at_any_moment_it_keeps_nothing_wrong_and_serves_nothing_wrong() -> Res
             .set_modified(long_ago)?;
     }
     process.says(&[], "gc")?;
-    assert!(files(&store.path().join("incoming")).is_empty());
+    assert!(files(&store.join("incoming")).is_empty());
     Ok(())
 }
 
