@@ -10,7 +10,7 @@ PROFILE := release
 PLUGIN  := $(or $(CARGO_TARGET_DIR),target)/plugin
 export RAMGATE_CACHE := $(CACHE)
 
-.PHONY: build plugin demo test test-unit test-engines test-bypass test-crash check fmt lint doc deny golden fuzz bench provision clean
+.PHONY: build plugin demo test test-unit test-engines test-bypass test-storage test-crash check fmt lint doc deny golden fuzz bench provision clean
 
 build:        ; cargo build --release --locked
 # A Docker managed plugin, as `docker plugin create` takes it. Beside the program, static, there is nothing in it but where it finds
@@ -23,7 +23,7 @@ plugin:
 		--emit=link=$(abspath $(PLUGIN))/rootfs/usr/local/bin/ramgate
 demo: build provision
 	$(ROOT) cargo run --release --locked --quiet -p ramgate-lab --bin demo -- --ramgate $${CARGO_TARGET_DIR:-target}/release/ramgate
-test: test-unit test-engines test-bypass
+test: test-unit test-engines test-bypass test-storage
 test-unit:    ; cargo test --locked
 test-engines: provision
 	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines \
@@ -34,6 +34,10 @@ test-crash: provision
 # Every attempt of the corpus on every engine, and its control.
 test-bypass: provision
 	$(ROOT) cargo test --locked --features engines --test bypass
+# The mirror's store: 200 kills, a full disk, three mirrors on one bucket of a real S3 API server.
+test-storage:
+	$(ROOT) tests/support/provision-s3
+	$(ROOT) cargo test --locked -p ramgate --features engines --test storage
 provision:    ; $(ROOT) tests/support/provision
 check: fmt lint doc deny
 fmt:          ; cargo fmt --all --check
@@ -52,7 +56,7 @@ fuzz: $(FUZZ)
 	RUSTC_BOOTSTRAP=1 PATH=$(TOOLS)/bin:$$PATH cargo fuzz run --sanitizer none $(or $(TARGET),request) \
 		fuzz/corpus/$(or $(TARGET),request) fuzz/seeds/$(or $(TARGET),request) -- -max_total_time=$(or $(SECONDS),60) -max_len=4096
 $(FUZZ):      ; cargo install cargo-fuzz --version 0.13.1 --locked --root $(TOOLS)
-# Parts: decision, plugin, mirror, engine, footprint; as in `make bench ARGS=plugin`. What is missing is skipped, and said.
+# Parts: decision, plugin, mirror, transfer, scale, engine, footprint; as in `make bench ARGS=plugin`. What is missing is skipped, and said.
 bench: $(NGINX); $(ROOT) cargo bench --locked --bench peers -- $(ARGS)
 # A peer of the mirror, unpacked and not installed. Elsewhere than on Debian it is skipped.
 $(NGINX):
