@@ -4,7 +4,6 @@ use ramgate_policy::{Digest, Permit, Policy, Subject};
 
 use crate::answer::Unserved;
 use crate::audit;
-use crate::manifest::Manifest;
 use crate::mirror::Mirror;
 
 // === impl Mirror ===
@@ -31,20 +30,5 @@ impl Mirror {
             audit::suppressed(permit, digest, denial);
         }
         Ok(())
-    }
-
-    /// The same for a manifest that was found: also a manifest that nobody has seen may be of an image that Docker Hub has.
-    pub(crate) async fn hear_manifest(
-        &self,
-        permit: &Permit,
-        policy: &Policy,
-        digest: &Digest,
-        manifest: &Manifest,
-    ) -> Result<(), Unserved> {
-        self.hear(permit, policy, digest).await?;
-        match &manifest.config {
-            Some(config) => self.hear(permit, policy, config).await,
-            None => Ok(()),
-        }
     }
 }

@@ -208,8 +208,14 @@ impl Mirror {
                     self.hear(permit, policy, digest).await?;
                 }
                 let (manifest, digest, source) = self.manifest(permit, policy, pointer).await?;
-                self.hear_manifest(permit, policy, &digest, &manifest)
-                    .await?;
+                // A tag has said only now which content it means.
+                if let path::Pointer::Tag(_) = pointer {
+                    self.hear(permit, policy, &digest).await?;
+                }
+                // A manifest that nobody has seen may be of an image that Docker Hub has.
+                if let Some(config) = &manifest.config {
+                    self.hear(permit, policy, config).await?;
+                }
                 let response = if answer::has(&asked.headers, &digest) {
                     answer::not_modified(&digest)
                 } else {
