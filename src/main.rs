@@ -9,6 +9,7 @@ mod cli;
 mod control;
 mod ledger;
 mod live_policy;
+mod metrics;
 mod serve;
 mod settings;
 mod signals;

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::control;
 use crate::ledger::Desk;
 use crate::live_policy::LivePolicy;
+use crate::metrics::{self, Gate, Readiness};
 use crate::settings::{self, Settings};
 use crate::signals::Signals;
 use crate::sockets;
@@ -29,6 +30,7 @@ struct Listeners {
     plugin: Option<UnixListener>,
     mirror: Option<TcpListener>,
     egress: Option<TcpListener>,
+    metrics: Option<TcpListener>,
     control: UnixListener,
 }
 
@@ -46,8 +48,32 @@ impl Listeners {
             plugin: plugin.transpose()?,
             mirror: tcp("mirror.listen", mirror).await?,
             egress: tcp("egress.listen", settings.egress_listen).await?,
+            metrics: tcp("metrics.listen", settings.metrics_listen).await?,
             control: sockets::unix("state-dir", &control_path(settings))?,
         })
+    }
+
+    /// Where the gates are reached.
+    fn gates(&self) -> std::io::Result<Vec<Gate>> {
+        let mut gates = Vec::new();
+        if let Some(listener) = &self.plugin {
+            // Abstract names have no path, and dockerd knows none.
+            let address = listener.local_addr()?;
+            gates.extend(
+                address
+                    .as_pathname()
+                    .map(|path| Gate::Unix("plugin.socket", path.to_owned())),
+            );
+        }
+        for (key, listener) in [
+            ("mirror.listen", &self.mirror),
+            ("egress.listen", &self.egress),
+        ] {
+            if let Some(listener) = listener {
+                gates.push(Gate::Tcp(key, listener.local_addr()?));
+            }
+        }
+        Ok(gates)
     }
 }
 
@@ -60,7 +86,11 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
     let listeners = Listeners::bind(&settings).await?;
     let shutdown = CancellationToken::new();
     let watching = CancellationToken::new();
-    let mut gates = start(listeners, &settings, &policy, ledger, &shutdown, &watching)?;
+    let readiness = Readiness::starting(listeners.gates()?);
+    let mut gates = start(
+        listeners, &settings, &policy, ledger, &readiness, &shutdown, &watching,
+    )?;
+    readiness.started();
     announce(&settings, &policy);
     let follower = tokio::spawn(policy.follow(hangup, shutdown.clone()));
     // Outside systemd there is nobody to notify.
@@ -75,6 +105,7 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
         // A gate that ends by itself is a hole: all of them stop, and the engine fails closed.
         Some(gate) = gates.join_next() => Err(ended_early(gate)),
     };
+    readiness.stopping();
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     watching.cancel();
     tokio::time::sleep(LAST_WORD).await;
@@ -94,10 +125,12 @@ fn start(
     settings: &Settings,
     policy: &LivePolicy,
     ledger: Arc<Ledger>,
+    readiness: &Readiness,
     shutdown: &CancellationToken,
     watching: &CancellationToken,
 ) -> anyhow::Result<JoinSet<std::io::Result<()>>> {
     let mut gates = JoinSet::new();
+    let mut registry = metrics::registry(policy, &ledger);
     let canaries = Canaries::default();
     let registrar = registrar(settings, Arc::clone(&ledger), canaries.clone())?;
     let desk = Desk::new(registrar.clone());
@@ -105,6 +138,7 @@ fn start(
     if let Some(listener) = listeners.plugin {
         let identity = Identity::new(registrar.clone());
         let authorizer = Authorizer::new(policy.current(), registrar.clone(), identity.clone());
+        authorizer.metrics().register(&mut registry);
         let plugin = ramgate_plugin::serve(listener, authorizer, shutdown.clone());
         gates.spawn(plugin);
         let watch = Watch::new(registrar, identity, policy.current());
@@ -125,6 +159,11 @@ fn start(
         };
         let egress = Egress::new(policy.current(), config);
         gates.spawn(ramgate_egress::serve(listener, egress, shutdown.clone()));
+    }
+    if let Some(listener) = listeners.metrics {
+        // Last: by now each gate has added what it counts.
+        let monitor = metrics::serve(listener, registry, readiness.clone(), shutdown.clone());
+        gates.spawn(monitor);
     }
     Ok(gates)
 }
@@ -236,6 +275,9 @@ fn announce(settings: &Settings, policy: &LivePolicy) {
     }
     if let Some(address) = settings.egress_listen {
         tracing::info!(%address, "network gate listens");
+    }
+    if let Some(address) = settings.metrics_listen {
+        tracing::info!(%address, "metrics are served");
     }
     if policy.current().load().is_audit() {
         tracing::warn!("the policy's mode is audit: denials are logged and not enforced");

@@ -19,6 +19,7 @@ use thiserror::Error;
 
 use crate::engine::{Engine, EngineError, Event, Image};
 use crate::gates::Gates;
+use crate::metrics::Metrics;
 
 /// Keeps the ledger of one engine. Cloning it is cheap.
 #[derive(Clone, Debug)]
@@ -31,6 +32,7 @@ struct Inner {
     engine: Engine,
     gates: Gates,
     ledger: Arc<Ledger>,
+    metrics: Metrics,
     /// When the last event was that was seen, in nanoseconds since 1970 by the engine's clock; 0 before the first.
     seen_until: AtomicU64,
     /// The same as it stands in the ledger.
@@ -72,6 +74,7 @@ impl Registrar {
                 engine,
                 gates,
                 ledger,
+                metrics: Metrics::default(),
                 seen_until: AtomicU64::new(seen_until),
                 written_until: AtomicU64::new(seen_until),
                 unbroken: Mutex::new(false),
@@ -90,6 +93,11 @@ impl Registrar {
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.inner.engine
+    }
+
+    /// What is counted.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
     }
 
     /// Whether the other gates are in force.
@@ -197,6 +205,7 @@ impl Registrar {
             return Err(error);
         }
         *lock(&self.inner.unbroken) = true;
+        self.metrics().reconciled();
         tracing::info!(
             images = self.ledger().records().len(),
             complete,

@@ -61,7 +61,7 @@ async fn authorize(State(gate): State<Gate>, request: Request) -> Response<Body>
     let body: Result<Bytes, _> = to_bytes(request.into_body(), MESSAGE_SIZE_MAX_BYTES).await;
     match body {
         Ok(body) => gate.answer(gate.authorizer.authorize(&body).await.to_json()),
-        Err(_) => gate.answer(Authorizer::too_large().to_json()),
+        Err(_) => gate.answer(gate.authorizer.too_large().to_json()),
     }
 }
 

@@ -48,12 +48,13 @@ impl Watch {
                 () = shutdown.cancelled() => return,
                 ended = self.follow() => ended,
             };
+            self.registrar.metrics().connected(false);
             self.registrar.note_gap();
             self.identity.forget_names();
             if let Err(error) = ended {
                 // Once, and not every second until the engine is there.
                 if !silent {
-                    tracing::info!(%error, "the engine is not watched; waiting for it");
+                    tracing::warn!(%error, "the engine is not watched; waiting for it");
                 }
                 silent = true;
             } else {
@@ -73,6 +74,7 @@ impl Watch {
         let since = self.registrar.seen_until();
         let mut events = self.registrar.engine().events(since, None).await?;
         self.registrar.catch_up(None).await?;
+        self.registrar.metrics().connected(true);
         tracing::info!("watching the engine");
         while let Some(event) = events.next().await? {
             let taken = self.take_in(&event).await;
@@ -121,6 +123,7 @@ impl Watch {
         };
         let stops = policy.stops_denied();
         audit::found(container, &judged, first, stops, began);
+        self.registrar.metrics().found(stops);
         if stops {
             let (engine, container) = (self.registrar.engine().clone(), container.to_owned());
             // By the side: a container that is slow to end must not keep us from what happens meanwhile.

@@ -144,6 +144,19 @@ impl Ledger {
             .cloned()
     }
 
+    /// How many images it has records of.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let records = self.records.read().unwrap_or_else(PoisonError::into_inner);
+        records.len()
+    }
+
+    /// Whether it has no record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// All records, by image ID.
     #[must_use]
     pub fn records(&self) -> BTreeMap<Digest, Arc<Record>> {
