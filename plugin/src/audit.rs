@@ -74,13 +74,7 @@ pub(crate) fn refused(facts: &Facts, subject: &Subject, refusal: &Refusal, start
 }
 
 /// A container runs that no request was allowed for.
-pub(crate) fn found(
-    container: &str,
-    judged: &JudgedContainer,
-    denial: &Denial,
-    stopped: bool,
-    began: Instant,
-) {
+pub(crate) fn found(judged: &JudgedContainer, denial: &Denial, stopped: bool, began: Instant) {
     let image = judged.images.first();
     let origin = image.and_then(|image| image.record.origins.first());
     tracing::info!(
@@ -93,7 +87,7 @@ pub(crate) fn found(
         repository = origin.map(|origin| origin.path().to_owned()),
         action = "run",
         image = image.and_then(|image| image.id.as_ref()).map(ToString::to_string),
-        container,
+        container = judged.id,
         stopped,
         elapsed_ms = milliseconds(began),
         "denied image runs"

@@ -124,6 +124,10 @@ impl Authorizer {
                     false => Outcome::Allow,
                 };
                 self.count(&facts, outcome, &policy, started);
+                if request.brings_images() {
+                    let open = self.registrar.open_requests();
+                    open.begin(subject.principal(), &questions);
+                }
                 Answer::allow()
             }
             Ok(Err(refusal)) => self.refuse(&facts, &subject, &refusal, &policy, started),
@@ -139,21 +143,23 @@ impl Authorizer {
         let Ok(request) = Request::parse(&message) else {
             return;
         };
-        let own = matches!(request.read(), Ok(Reading::Ask(questions)) if self.is_own(&questions));
-        if own || !request.brings_images() {
+        let Ok(Reading::Ask(questions)) = request.read() else {
+            return;
+        };
+        if self.is_own(&questions) || !request.brings_images() {
             return;
         }
         self.identity.forget_names();
-        let subject = message.subject();
-        let by = Some(subject.principal());
         let taken = tokio::time::timeout(DEADLINE, async {
             if request.builds() {
-                self.registrar.catch_up_with_builds(by).await
+                self.registrar.catch_up_with_builds().await
             } else {
-                self.registrar.catch_up(by).await
+                self.registrar.catch_up().await
             }
         })
         .await;
+        let open = self.registrar.open_requests();
+        open.end(message.subject().principal(), &questions);
         // The watch, or the next question about the image, will do it.
         match taken {
             Ok(Ok(())) => {}

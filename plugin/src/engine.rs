@@ -25,7 +25,7 @@ use hyperlocal::{UnixConnector, Uri};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-pub(crate) use container::Container;
+pub(crate) use container::{Container, ListedContainer};
 pub(crate) use event::{Event, Events, Happening};
 pub(crate) use image::{Image, ListedImage};
 pub(crate) use info::Info;
@@ -95,6 +95,18 @@ impl Engine {
     pub(crate) async fn container(&self, name: &str) -> Result<Option<Container>, EngineError> {
         self.ask(&format!("/containers/{}/json", escaped(name)))
             .await
+    }
+
+    /// The containers that run, or are paused.
+    pub(crate) async fn running(&self) -> Result<Vec<ListedContainer>, EngineError> {
+        let running: Option<Vec<ListedContainer>> = self.ask("/containers/json").await?;
+        running.ok_or(EngineError::Unreadable)
+    }
+
+    /// All containers, those that do not run too.
+    pub(crate) async fn containers(&self) -> Result<Vec<ListedContainer>, EngineError> {
+        let all: Option<Vec<ListedContainer>> = self.ask("/containers/json?all=1").await?;
+        all.ok_or(EngineError::Unreadable)
     }
 
     /// The image that a service ran before its last update; `None` if there is none.

@@ -12,7 +12,7 @@ pub(crate) mod trials;
 use trials::Scenario;
 
 /// Every scenario, by name.
-pub(crate) const SCENARIOS: [(&str, Scenario); 16] = [
+pub(crate) const SCENARIOS: [(&str, Scenario); 17] = [
     (
         "an_official_image_is_pulled_through_the_mirror_and_runs",
         pulls::official_image,
@@ -57,6 +57,10 @@ pub(crate) const SCENARIOS: [(&str, Scenario); 16] = [
     (
         "a_denied_container_that_the_engine_restarts_with_itself_is_found",
         identity::started_with_the_engine,
+    ),
+    (
+        "a_container_that_was_started_while_ramgate_was_down_is_found",
+        identity::started_while_down,
     ),
     ("a_lost_ledger_is_made_anew", identity::lost_ledger),
     ("requests_that_lie_are_refused", requests::lying_requests),
