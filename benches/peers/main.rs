@@ -24,6 +24,7 @@ mod policy;
 mod ramgate;
 mod rounds;
 mod server;
+mod stand_in;
 mod table;
 
 use std::path::PathBuf;
@@ -56,6 +57,9 @@ struct Arguments {
     /// Be the peer of the plugin instead: say yes at a Unix socket.
     #[arg(long, value_name = "SOCKET", hide = true)]
     say_yes: Option<PathBuf>,
+    /// Be a stand-in for the engine instead, at a Unix socket.
+    #[arg(long, value_name = "SOCKET", hide = true)]
+    be_engine: Option<PathBuf>,
     /// What `cargo bench` adds.
     #[arg(long, hide = true)]
     bench: bool,
@@ -88,6 +92,9 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     if let Some(socket) = &arguments.say_yes {
         return null::serve(socket);
+    }
+    if let Some(socket) = &arguments.be_engine {
+        return stand_in::serve(socket);
     }
     let bench = Bench {
         ramgate: Binary::copy(&arguments.ramgate)?,

@@ -25,6 +25,7 @@ pub(crate) struct Ramgate {
     /// From the start of the process to the word that it is ready.
     pub(crate) ready_in: Duration,
     pub(crate) mirror: SocketAddr,
+    _engine: Server,
     directory: TempDir,
 }
 
@@ -66,6 +67,10 @@ impl Ramgate {
             docker_hub,
         );
         let settings = write("settings.json", &settings.to_string())?;
+        let socket = directory.path().join(ENGINE_SOCKET);
+        let mut engine = Command::new(std::env::current_exe()?);
+        engine.arg("--be-engine").arg(&socket);
+        let engine = Server::start(engine, || Ok(socket.exists()))?;
         let notify = directory.path().join("notify.sock");
         let notified = UnixDatagram::bind(&notify)?;
         notified.set_nonblocking(true)?;
@@ -82,6 +87,7 @@ impl Ramgate {
             server,
             ready_in: started.elapsed(),
             mirror,
+            _engine: engine,
             directory,
         })
     }
@@ -107,7 +113,7 @@ fn settings(
     json!({
         "policy": { "path": policy },
         "state-dir": directory,
-        "engine": { "socket": directory.join("no-engine.sock") },
+        "engine": { "socket": directory.join(ENGINE_SOCKET) },
         "plugin": { "socket": directory.join(PLUGIN_SOCKET) },
         "mirror": {
             "listen": mirror,
@@ -121,3 +127,4 @@ fn settings(
 }
 
 const PLUGIN_SOCKET: &str = "ramgate.sock";
+const ENGINE_SOCKET: &str = "engine.sock";

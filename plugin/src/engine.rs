@@ -44,6 +44,8 @@ struct Inner {
     client: Client<UnixConnector, Empty<Bytes>>,
     /// What the engine said of itself, and when.
     info: Mutex<Option<(Arc<Info>, Instant)>>,
+    /// Whether it speaks HTTP/2, and when that was asked.
+    http2: Mutex<Option<(bool, Instant)>>,
 }
 
 /// Why the engine could not say.
@@ -74,6 +76,7 @@ impl Engine {
             socket: socket.to_owned(),
             client,
             info: Mutex::new(None),
+            http2: Mutex::new(None),
         };
         Self {
             inner: Arc::new(inner),
@@ -118,10 +121,25 @@ impl Engine {
         Ok(service.and_then(Service::previous_image))
     }
 
-    /// Whether the daemon speaks HTTP/2 on its socket.
+    /// Whether the daemon speaks HTTP/2 on its socket; remembered for a few seconds, since it is asked at each pull, and no longer
+    /// than the daemon runs: see [`Self::forget`].
     pub(crate) async fn speaks_http2(&self) -> Result<bool, EngineError> {
+        if let Some((known, asked)) = *lock(&self.inner.http2)
+            && asked.elapsed() < INFO_REMEMBERED
+        {
+            return Ok(known);
+        }
+        let asked = Instant::now();
         let version: Version = self.ask("/version").await?.ok_or(EngineError::Unreadable)?;
-        version.speaks_http2().ok_or(EngineError::Unreadable)
+        let known = version.speaks_http2().ok_or(EngineError::Unreadable)?;
+        *lock(&self.inner.http2) = Some((known, asked));
+        Ok(known)
+    }
+
+    /// Forgets what the daemon said of itself: it may be another one.
+    pub(crate) fn forget(&self) {
+        *lock(&self.inner.info) = None;
+        *lock(&self.inner.http2) = None;
     }
 
     /// What the engine says of itself; remembered for a few seconds.
@@ -266,6 +284,30 @@ const NANOSECONDS: u64 = 1_000_000_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_version_is_asked_once_for_as_long_as_the_engine_runs() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("engine.sock");
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counter = Arc::clone(&asked);
+        // Another engine each time.
+        let answer = move || async move {
+            match counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+                0 => r#"{"ApiVersion":"1.51"}"#,
+                _ => r#"{"ApiVersion":"1.53"}"#,
+            }
+        };
+        let router = axum::Router::new().fallback(answer);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let engine = Engine::new(&socket);
+        assert!(!engine.speaks_http2().await.unwrap());
+        assert!(!engine.speaks_http2().await.unwrap());
+        engine.forget();
+        assert!(engine.speaks_http2().await.unwrap());
+        assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 2);
+    }
 
     #[test]
     fn names_are_escaped() {

@@ -170,6 +170,7 @@ impl Registrar {
 
     /// Notes that events may have been missed.
     pub(crate) fn note_gap(&self) {
+        self.engine().forget();
         *lock(&self.inner.unbroken) = false;
     }
 

@@ -1,5 +1,6 @@
 //! Requests that bring images and have not ended: who an image may be due to.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,15 @@ use crate::question::Question;
 /// The requests that were allowed, bring images and have not ended. Cloning it gives the same.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OpenRequests {
-    requests: Arc<Mutex<Vec<OpenRequest>>>,
+    open: Arc<Mutex<Open>>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    /// The oldest first.
+    requests: VecDeque<OpenRequest>,
+    /// When one was last dropped for want of room, and may be open yet: then nobody can be named.
+    dropped: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -38,20 +47,28 @@ impl OpenRequests {
         if brings.is_empty() {
             return;
         }
-        let mut requests = lock(&self.requests);
+        let now = Instant::now();
+        let mut open = lock(&self.open);
         // dockerd does not say that a request has ended whose client went away, or that another plugin denied.
-        requests.retain(|request| request.begun.elapsed() < OPEN_MAX);
-        requests.push(OpenRequest {
+        let is_over = |request: &OpenRequest| now - request.begun > OPEN_MAX;
+        while open.requests.front().is_some_and(is_over) {
+            open.requests.pop_front();
+        }
+        if open.requests.len() >= KEPT_MAX {
+            open.requests.pop_front();
+            open.dropped = Some(now);
+        }
+        open.requests.push_back(OpenRequest {
             principal: principal.to_owned(),
             brings,
-            begun: Instant::now(),
+            begun: now,
         });
     }
 
     /// It has ended, and what it brought was taken in.
     pub(crate) fn end(&self, principal: &str, questions: &[Question]) {
         let brings = Brings::of(questions);
-        let mut requests = lock(&self.requests);
+        let requests = &mut lock(&self.open).requests;
         let ended = requests
             .iter()
             .position(|request| request.principal == principal && request.brings == brings);
@@ -82,8 +99,12 @@ impl OpenRequests {
     }
 
     fn only(&self, wanted: &Brings) -> Option<String> {
-        let requests = lock(&self.requests);
-        let mut explaining = requests
+        let open = lock(&self.open);
+        if open.dropped.is_some_and(|at| at.elapsed() < OPEN_MAX) {
+            return None;
+        }
+        let mut explaining = open
+            .requests
             .iter()
             .filter(|request| request.brings.contains(wanted))
             .map(|request| request.principal.as_str());
@@ -115,6 +136,8 @@ impl Brings {
     }
 }
 
+/// Far more than a host carries out at a time; each request that begins looks no further than at the oldest.
+const KEPT_MAX: usize = 256;
 /// Longer than a pull or build takes. Until then, one that was never said to have ended leaves others unnamed.
 const OPEN_MAX: Duration = Duration::from_secs(3600);
 
@@ -145,6 +168,12 @@ mod tests {
         assert_eq!(open.explains(&alpine).as_deref(), Some("alice"));
         open.end("alice", &pull("alpine"));
         assert_eq!(open.explains(&alpine), None);
+
+        for _ in 0..=KEPT_MAX {
+            open.begin("alice", &pull("alpine"));
+        }
+        assert_eq!(open.explains(&alpine), None, "one was dropped");
+        let open = OpenRequests::default();
 
         let build = [Question::Local(LocalImage::Build)];
         open.begin("carol", &build);
