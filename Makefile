@@ -28,9 +28,10 @@ test-unit:    ; cargo test --locked
 test-engines: provision
 	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines \
 		--test lab --test engines --test differential --test clients --test pullers --test managed --test service
-# Fifty crashes under load. Not part of `make test`: docker's own command sometimes does not end when its engine's plugin dies.
+	$(MAKE) test-crash
+# Fifty crashes under load, one engine after the other: they are about time, and a second lab would take it from the first.
 test-crash: provision
-	$(ROOT) cargo test --locked -p ramgate --features engines --test crash -- --nocapture
+	$(ROOT) cargo test --locked -p ramgate --features engines --test crash -- --nocapture --test-threads 1
 # Every attempt of the corpus on every engine, and its control.
 test-bypass: provision
 	$(ROOT) cargo test --locked --features engines --test bypass

@@ -15,6 +15,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics::PolicyMetrics;
 use crate::settings::listed;
 
 /// A policy file, its drop-ins, and what they last held that was valid.
@@ -23,6 +24,7 @@ pub(crate) struct LivePolicy {
     path: PathBuf,
     mirrors: Vec<Registry>,
     texts: Texts,
+    metrics: PolicyMetrics,
     current: Arc<ArcSwap<Policy>>,
 }
 
@@ -72,6 +74,7 @@ impl LivePolicy {
             path: path.to_owned(),
             mirrors,
             texts,
+            metrics: PolicyMetrics::default(),
             current: Arc::new(ArcSwap::from_pointee(policy)),
         })
     }
@@ -79,6 +82,11 @@ impl LivePolicy {
     /// The snapshot that the gates read.
     pub(crate) fn current(&self) -> Arc<ArcSwap<Policy>> {
         Arc::clone(&self.current)
+    }
+
+    /// What is counted.
+    pub(crate) fn metrics(&self) -> &PolicyMetrics {
+        &self.metrics
     }
 
     /// Reads the file anew whenever it changes or `hangup` comes, until `shutdown`.
@@ -137,10 +145,12 @@ impl LivePolicy {
                 self.texts = texts;
                 self.current
                     .store(Arc::new(policy.with_mirrors(self.mirrors.clone())));
+                self.metrics.reloaded(true);
                 tracing::info!(policy = %self.path.display(), "policy in force");
             }
             Err(error) => {
-                tracing::error!(%error, "policy not taken, the last good one stays in force")
+                self.metrics.reloaded(false);
+                tracing::error!(%error, "policy not taken, the last good one stays in force");
             }
         }
     }

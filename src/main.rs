@@ -11,6 +11,7 @@ mod control;
 mod images;
 mod ledger;
 mod live_policy;
+mod metrics;
 mod serve;
 mod settings;
 mod signals;

@@ -22,6 +22,7 @@ use crate::catalog;
 use crate::control;
 use crate::ledger::Desk;
 use crate::live_policy::LivePolicy;
+use crate::metrics::{self, Gate, Readiness};
 use crate::settings::{self, Settings};
 use crate::signals::Signals;
 use crate::sockets;
@@ -31,7 +32,18 @@ struct Listeners {
     plugin: Option<UnixListener>,
     mirror: Option<TcpListener>,
     egress: Option<TcpListener>,
+    metrics: Option<TcpListener>,
     control: UnixListener,
+}
+
+/// What the gates are made with.
+struct Shared<'a> {
+    settings: &'a Settings,
+    policy: &'a LivePolicy,
+    ledger: Arc<Ledger>,
+    catalog: &'a Catalog,
+    readiness: &'a Readiness,
+    shutdown: &'a CancellationToken,
 }
 
 // === impl Listeners ===
@@ -48,8 +60,32 @@ impl Listeners {
             plugin: plugin.transpose()?,
             mirror: tcp("mirror.listen", mirror).await?,
             egress: tcp("egress.listen", settings.egress_listen).await?,
+            metrics: tcp("metrics.listen", settings.metrics_listen).await?,
             control: sockets::unix("state-dir", &control_path(settings))?,
         })
+    }
+
+    /// Where the gates are reached.
+    fn gates(&self) -> std::io::Result<Vec<Gate>> {
+        let mut gates = Vec::new();
+        if let Some(listener) = &self.plugin {
+            // Abstract names have no path, and dockerd knows none.
+            let address = listener.local_addr()?;
+            gates.extend(
+                address
+                    .as_pathname()
+                    .map(|path| Gate::Unix("plugin.socket", path.to_owned())),
+            );
+        }
+        for (key, listener) in [
+            ("mirror.listen", &self.mirror),
+            ("egress.listen", &self.egress),
+        ] {
+            if let Some(listener) = listener {
+                gates.push(Gate::Tcp(key, listener.local_addr()?));
+            }
+        }
+        Ok(gates)
     }
 }
 
@@ -63,9 +99,17 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
     let listeners = Listeners::bind(&settings).await?;
     let shutdown = CancellationToken::new();
     let watching = CancellationToken::new();
-    let (mut gates, mirror) = start(
-        listeners, &settings, &policy, ledger, &catalog, &shutdown, &watching,
-    )?;
+    let readiness = Readiness::starting(listeners.gates()?);
+    let shared = Shared {
+        settings: &settings,
+        policy: &policy,
+        ledger,
+        catalog: &catalog,
+        readiness: &readiness,
+        shutdown: &shutdown,
+    };
+    let (mut gates, mirror) = start(listeners, &shared, &watching)?;
+    readiness.started();
     announce(&settings, &policy);
     let follower = tokio::spawn(policy.follow(hangup, shutdown.clone()));
     // Outside systemd there is nobody to notify.
@@ -80,6 +124,7 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
         // A gate that ends by itself is a hole: all of them stop, and the engine fails closed.
         Some(gate) = gates.join_next() => Err(ended_early(gate)),
     };
+    readiness.stopping();
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     watching.cancel();
     tokio::time::sleep(LAST_WORD).await;
@@ -91,24 +136,33 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
     ended
 }
 
-/// Starts the gates behind their listeners, until `shutdown`; the watch, until `watching` ends; and what administrators ask.
+/// Starts the gates behind their listeners; the watch, until `watching` ends; and what administrators and monitoring ask.
 fn start(
     listeners: Listeners,
-    settings: &Settings,
-    policy: &LivePolicy,
-    ledger: Arc<Ledger>,
-    catalog: &Catalog,
-    shutdown: &CancellationToken,
+    shared: &Shared<'_>,
     watching: &CancellationToken,
 ) -> anyhow::Result<(JoinSet<std::io::Result<()>>, Option<Mirror>)> {
+    let Shared {
+        settings,
+        policy,
+        catalog,
+        readiness,
+        shutdown,
+        ..
+    } = *shared;
     let mut gates = JoinSet::new();
+    let mut registry = metrics::registry(policy, &shared.ledger);
+    if let Some(metrics) = catalog.metrics() {
+        metrics.register(&mut registry);
+    }
     let canaries = Canaries::default();
-    let registrar = registrar(settings, Arc::clone(&ledger), canaries.clone())?;
+    let registrar = registrar(settings, Arc::clone(&shared.ledger), canaries.clone())?;
     let desk = Desk::new(registrar.clone());
     if let Some(listener) = listeners.plugin {
         let identity = Identity::new(registrar.clone()).with_catalog(catalog.clone());
         let authorizer = Authorizer::new(policy.current(), registrar.clone(), identity.clone())
             .with_catalog(catalog.clone());
+        authorizer.metrics().register(&mut registry);
         let plugin = ramgate_plugin::serve(listener, authorizer, shutdown.clone());
         gates.spawn(plugin);
         let watch = Watch::new(registrar, identity, policy.current());
@@ -117,9 +171,10 @@ fn start(
     let mut serving = None;
     if let Some((listener, part)) = listeners.mirror.zip(settings.mirror.as_ref()) {
         let config = mirror_config(part, canaries.clone())?;
-        let mirror = Mirror::new(config, policy.current(), ledger)
+        let mirror = Mirror::new(config, policy.current(), Arc::clone(&shared.ledger))
             .context("mirror")?
             .with_catalog(catalog.clone());
+        mirror.metrics().register(&mut registry);
         serving = Some(mirror.clone());
         gates.spawn(ramgate_mirror::serve(listener, mirror, shutdown.clone()));
     }
@@ -132,17 +187,26 @@ fn start(
     );
     gates.spawn(control);
     if let Some(listener) = listeners.egress {
-        let steering = Steering {
-            docker_hub_by_mirror: settings.mirror.is_some(),
-        };
-        let config = ramgate_egress::Config {
-            canaries,
-            ..ramgate_egress::Config::new(steering)
-        };
-        let egress = Egress::new(policy.current(), config);
+        let egress = egress(shared, canaries);
         gates.spawn(ramgate_egress::serve(listener, egress, shutdown.clone()));
     }
+    if let Some(listener) = listeners.metrics {
+        // Last: by now each gate has added what it counts.
+        let monitor = metrics::serve(listener, registry, readiness.clone(), shutdown.clone());
+        gates.spawn(monitor);
+    }
     Ok((gates, serving))
+}
+
+fn egress(shared: &Shared<'_>, canaries: Canaries) -> Egress {
+    let steering = Steering {
+        docker_hub_by_mirror: shared.settings.mirror.is_some(),
+    };
+    let config = ramgate_egress::Config {
+        canaries,
+        ..ramgate_egress::Config::new(steering)
+    };
+    Egress::new(shared.policy.current(), config)
 }
 
 /// Lets open connections end: all for a while, and then the blobs that the mirror is sending for a while longer, because a client
@@ -271,11 +335,11 @@ fn announce(settings: &Settings, policy: &LivePolicy) {
     if let Some(address) = settings.egress_listen {
         tracing::info!(%address, "network gate listens");
     }
+    if let Some(address) = settings.metrics_listen {
+        tracing::info!(%address, "metrics are served");
+    }
     if policy.current().load().is_audit() {
         tracing::warn!("the policy's mode is audit: denials are logged and not enforced");
-    }
-    for key in &settings.not_yet {
-        tracing::warn!(key, "this version does not act on this key of the settings");
     }
 }
 

@@ -36,9 +36,8 @@ pub(crate) struct Settings {
     pub(crate) mirror: Option<Mirror>,
     pub(crate) egress_listen: Option<SocketAddr>,
     pub(crate) catalog: Catalog,
+    pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) audit_path: PathBuf,
-    /// Keys that are part of the contract and that this version does not act on yet, as they stand in the file.
-    pub(crate) not_yet: Vec<&'static str>,
 }
 
 /// The mirror's part.

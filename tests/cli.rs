@@ -52,6 +52,7 @@ impl Host {
             "plugin": { "socket": host.path("plugins/ramgate.sock") },
             "mirror": { "listen": "127.0.0.1:0" },
             "egress": { "listen": "127.0.0.2:0" },
+            "metrics": { "listen": "127.0.0.3:0" },
             "audit": { "path": host.path("log/audit.jsonl") },
         });
         std::fs::write(host.path("settings.json"), settings.to_string()).unwrap();

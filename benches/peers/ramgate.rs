@@ -135,6 +135,7 @@ fn settings(
             "upstreams": { "docker.io": { "url": format!("http://{docker_hub}") } },
         },
         "egress": { "listen": egress },
+        "metrics": { "enabled": false },
         "audit": { "path": directory.join("audit.jsonl") },
     })
 }

@@ -30,7 +30,7 @@ pub(crate) fn allowed(facts: &Facts, subject: &Subject, grant: Option<&Grant>, s
         rule = grant.map_or("engine gate", Grant::rule),
         registry = facts.judged.registry,
         repository = facts.judged.repository,
-        action = facts.judged.action,
+        action = facts.judged.action.logged(),
         image = facts.judged.image,
         principal = subject.principal(),
         route = facts.route,
@@ -53,7 +53,7 @@ pub(crate) fn refused(facts: &Facts, subject: &Subject, refusal: &Refusal, start
                 rule = refusal.rule(),
                 registry = facts.judged.registry,
                 repository = facts.judged.repository,
-                action = facts.judged.action,
+                action = facts.judged.action.logged(),
                 image = facts.judged.image,
                 principal = subject.principal(),
                 route = facts.route,
@@ -74,13 +74,7 @@ pub(crate) fn refused(facts: &Facts, subject: &Subject, refusal: &Refusal, start
 }
 
 /// A container runs that no request was allowed for.
-pub(crate) fn found(
-    container: &str,
-    judged: &JudgedContainer,
-    denial: &Denial,
-    stopped: bool,
-    began: Instant,
-) {
+pub(crate) fn found(judged: &JudgedContainer, denial: &Denial, stopped: bool, began: Instant) {
     let image = judged.images.first();
     let origin = image.and_then(|image| image.record.origins.first());
     tracing::info!(
@@ -93,7 +87,7 @@ pub(crate) fn found(
         repository = origin.map(|origin| origin.path().to_owned()),
         action = "run",
         image = image.and_then(|image| image.id.as_ref()).map(ToString::to_string),
-        container,
+        container = judged.id,
         stopped,
         elapsed_ms = milliseconds(began),
         "denied image runs"

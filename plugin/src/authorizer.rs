@@ -19,6 +19,7 @@ use crate::engine_api::Request;
 use crate::gates::State;
 use crate::identity::{Identity, JudgedImage};
 use crate::message::AuthZReq;
+use crate::metrics::{Deed, Metrics, Outcome};
 use crate::question::{Question, Reading};
 use crate::registrar::Registrar;
 use crate::unreadable::Unreadable;
@@ -37,7 +38,7 @@ pub struct Authorizer {
 pub(crate) struct Judged {
     pub(crate) registry: Option<String>,
     pub(crate) repository: Option<String>,
-    pub(crate) action: Option<&'static str>,
+    pub(crate) action: Deed,
     /// The ID of the image, where it is known.
     pub(crate) image: Option<String>,
 }
@@ -86,28 +87,26 @@ impl Authorizer {
         let started = Instant::now();
         let mut facts = Facts::default();
         let Ok(message) = serde_json::from_slice::<AuthZReq<'_>>(body) else {
-            return Self::refuse(
-                &facts,
-                &Subject::Anonymous,
-                &Refusal::Unreadable(Unreadable::Message),
-                started,
-            );
+            return self.unreadable(&facts, &Subject::Anonymous, Unreadable::Message, started);
         };
         let subject = message.subject();
         let request = match Request::parse(&message) {
             Ok(request) => request,
             Err(problem) => {
-                return Self::refuse(&facts, &subject, &Refusal::Unreadable(problem), started);
+                return self.unreadable(&facts, &subject, problem, started);
             }
         };
         facts.method.push_str(request.method);
         facts.route = request.route.template;
         facts.api_version.clone_from(&request.version);
         let questions = match request.read() {
-            Ok(Reading::Pass) => return Answer::allow(),
+            Ok(Reading::Pass) => {
+                self.metrics().passed();
+                return Answer::allow();
+            }
             Ok(Reading::Ask(questions)) => questions,
             Err(problem) => {
-                return Self::refuse(&facts, &subject, &Refusal::Unreadable(problem), started);
+                return self.unreadable(&facts, &subject, problem, started);
             }
         };
         if self.is_own(&questions) {
@@ -130,10 +129,20 @@ impl Authorizer {
         match judged {
             Ok(Ok(())) => {
                 audit::allowed(&facts, &subject, grant.as_ref(), started);
+                let suppressed = grant.is_some_and(|grant| grant.suppressed().is_some());
+                let outcome = match suppressed {
+                    true => Outcome::Suppressed,
+                    false => Outcome::Allow,
+                };
+                self.count(&facts, outcome, &policy, started);
+                if request.brings_images() {
+                    let open = self.registrar.open_requests();
+                    open.begin(subject.principal(), &questions);
+                }
                 Answer::allow()
             }
-            Ok(Err(refusal)) => Self::refuse(&facts, &subject, &refusal, started),
-            Err(_) => Self::refuse(&facts, &subject, &Refusal::Timeout, started),
+            Ok(Err(refusal)) => self.refuse(&facts, &subject, &refusal, &policy, started),
+            Err(_) => self.refuse(&facts, &subject, &Refusal::Timeout, &policy, started),
         }
     }
 
@@ -150,21 +159,23 @@ impl Authorizer {
         let Ok(request) = Request::parse(&message) else {
             return;
         };
-        let own = matches!(request.read(), Ok(Reading::Ask(questions)) if self.is_own(&questions));
-        if own || !request.brings_images() {
+        let Ok(Reading::Ask(questions)) = request.read() else {
+            return;
+        };
+        if self.is_own(&questions) || !request.brings_images() {
             return;
         }
         self.identity.forget_names();
-        let subject = message.subject();
-        let by = Some(subject.principal());
         let taken = tokio::time::timeout(DEADLINE, async {
             if request.builds() {
-                self.registrar.catch_up_with_builds(by).await
+                self.registrar.catch_up_with_builds().await
             } else {
-                self.registrar.catch_up(by).await
+                self.registrar.catch_up().await
             }
         })
         .await;
+        let open = self.registrar.open_requests();
+        open.end(message.subject().principal(), &questions);
         // The watch, or the next question about the image, will do it.
         match taken {
             Ok(Ok(())) => {}
@@ -182,18 +193,52 @@ impl Authorizer {
     }
 
     /// The answer to a message that was not even taken in.
-    pub(crate) fn too_large() -> Answer {
-        Self::refuse(
-            &Facts::default(),
-            &Subject::Anonymous,
-            &Refusal::Unreadable(Unreadable::TooLarge),
-            Instant::now(),
-        )
+    pub(crate) fn too_large(&self) -> Answer {
+        let (facts, started) = (Facts::default(), Instant::now());
+        self.unreadable(&facts, &Subject::Anonymous, Unreadable::TooLarge, started)
     }
 
-    fn refuse(facts: &Facts, subject: &Subject, refusal: &Refusal, started: Instant) -> Answer {
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        self.registrar.metrics()
+    }
+
+    fn unreadable(
+        &self,
+        facts: &Facts,
+        subject: &Subject,
+        problem: Unreadable,
+        started: Instant,
+    ) -> Answer {
+        let refusal = Refusal::Unreadable(problem);
+        self.refuse(facts, subject, &refusal, &self.policy.load(), started)
+    }
+
+    fn refuse(
+        &self,
+        facts: &Facts,
+        subject: &Subject,
+        refusal: &Refusal,
+        policy: &Policy,
+        started: Instant,
+    ) -> Answer {
         audit::refused(facts, subject, refusal, started);
+        match refusal {
+            Refusal::Unreadable(problem) => self.metrics().unreadable(problem.code()),
+            Refusal::Unevaluated(_) | Refusal::Timeout => {
+                self.metrics().unevaluated(refusal.code());
+            }
+            Refusal::Denied { .. } | Refusal::NoGates(_) | Refusal::OwnPlugin => {}
+        }
+        self.count(facts, Outcome::Deny, policy, started);
         Answer::refuse(refusal)
+    }
+
+    fn count(&self, facts: &Facts, outcome: Outcome, policy: &Policy, started: Instant) {
+        let (deed, audit) = (facts.judged.action, policy.is_audit());
+        self.metrics()
+            .decided(deed, outcome, audit, started.elapsed());
     }
 }
 
@@ -270,7 +315,7 @@ impl Case<'_> {
         self.facts.judged = Judged {
             registry: Some(repository.registry().to_string()),
             repository: Some(repository.path().to_owned()),
-            action: Some(action.as_str()),
+            action: action.into(),
             image: None,
         };
         let request = PolicyRequest {
@@ -332,7 +377,7 @@ impl Case<'_> {
     }
 
     async fn local(&mut self, kind: LocalImage) -> Result<(), Refusal> {
-        self.facts.judged.action = Some(kind.key());
+        self.facts.judged.action = kind.into();
         match self.policy.evaluate_local(kind, self.subject) {
             LocalDecision::Allow(grant) => self.grant = Some(grant),
             LocalDecision::Gated(grant, denial) => match self.gates().await? {
@@ -381,7 +426,7 @@ impl Case<'_> {
         self.facts.judged = Judged {
             registry: origin.map(|origin| origin.registry().to_string()),
             repository: origin.map(|origin| origin.path().to_owned()),
-            action: Some(Action::Run.as_str()),
+            action: Deed::Run,
             image: judged.id.as_ref().map(ToString::to_string),
         };
         if judged.verdict.is_err() {

@@ -41,6 +41,8 @@ pub(crate) struct JudgedImage {
 pub(crate) struct JudgedContainer {
     /// Its full ID.
     pub(crate) id: String,
+    /// When it was last started, in nanoseconds since 1970.
+    pub(crate) started: Option<u64>,
     pub(crate) images: Vec<JudgedImage>,
 }
 
@@ -119,6 +121,7 @@ impl Identity {
             });
         }
         Ok(Some(JudgedContainer {
+            started: container.started(),
             id: container.id,
             images,
         }))

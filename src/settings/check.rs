@@ -40,6 +40,7 @@ impl Check<'_> {
         let audit_path = self.path(&file.audit.path, "audit.path");
         let plugin_socket = self.path(&file.plugin.socket, "plugin.socket");
         let egress_listen = self.address(&file.egress.listen, "egress.listen");
+        let metrics_listen = self.address(&file.metrics.listen, "metrics.listen");
         let mirror = self.mirror(&file.mirror, state.clone());
         let catalog = self.catalog(file.catalog.as_ref());
         if file.egress.inspect {
@@ -60,11 +61,7 @@ impl Check<'_> {
                 "no gate is enabled: enable at least one of plugin, mirror, egress",
             );
         }
-        if file.mirror.enabled && file.egress.enabled && file.mirror.listen == file.egress.listen {
-            self.report("egress.listen", "the mirror listens at this address");
-        }
-        let mut not_yet = Vec::new();
-        not_yet.extend(file.metrics.is_some().then_some("metrics"));
+        self.listeners(file);
         Some(Settings {
             policy_path: policy_path?,
             state_dir: state?,
@@ -85,9 +82,32 @@ impl Check<'_> {
                 None
             },
             catalog: catalog?,
+            metrics_listen: if file.metrics.enabled {
+                Some(metrics_listen?)
+            } else {
+                None
+            },
             audit_path: audit_path?,
-            not_yet,
         })
+    }
+
+    /// No two at one address.
+    fn listeners(&mut self, file: &SettingsFile) {
+        let (mirror, egress, metrics) = (&file.mirror, &file.egress, &file.metrics);
+        if mirror.enabled && egress.enabled && mirror.listen == egress.listen {
+            self.report("egress.listen", "the mirror listens at this address");
+        }
+        for (gate, enabled, listen) in [
+            ("mirror", mirror.enabled, &mirror.listen),
+            ("network gate", egress.enabled, &egress.listen),
+        ] {
+            if metrics.enabled && enabled && metrics.listen == *listen {
+                self.report(
+                    "metrics.listen",
+                    format!("the {gate} listens at this address"),
+                );
+            }
+        }
     }
 
     fn mirror(&mut self, part: &MirrorPart, state: Option<PathBuf>) -> Option<Mirror> {
@@ -314,6 +334,24 @@ mod tests {
             r#"{ "mirror": { "upstreams": { "docker.io": { "url": "https://a.example" }, "index.docker.io": { "url": "https://b.example" } } } }"#,
             &[
                 "line 1: mirror.upstreams.index.docker.io: this registry stands here under another spelling already",
+            ],
+        );
+    }
+
+    #[test]
+    fn one_address_is_not_for_two() {
+        check(
+            r#"{ "metrics": { "listen": "127.0.0.1:5051" } }"#,
+            &["line 1: metrics.listen: the network gate listens at this address"],
+        );
+        check(
+            r#"{ "metrics": { "listen": "127.0.0.1:5051", "enabled": false } }"#,
+            &[],
+        );
+        check(
+            r#"{ "metrics": { "listen": "5053" } }"#,
+            &[
+                "line 1: metrics.listen: `5053` is not of the form `address:port`, as `127.0.0.1:5050`",
             ],
         );
     }

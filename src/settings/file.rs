@@ -27,8 +27,7 @@ pub(crate) struct SettingsFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) console: Option<ConsolePart>,
     /// Prometheus metrics.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) metrics: Option<ListenPart>,
+    pub(crate) metrics: MetricsPart,
     pub(crate) audit: AuditPart,
 }
 
@@ -183,12 +182,13 @@ pub(crate) struct ConsolePart {
     pub(crate) listen: Option<String>,
 }
 
-/// A listener.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+/// Prometheus metrics, and whether ramgate is alive and ready.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub(crate) struct ListenPart {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) listen: Option<String>,
+pub(crate) struct MetricsPart {
+    pub(crate) enabled: bool,
+    /// `address:port`.
+    pub(crate) listen: String,
 }
 
 /// The audit log.
@@ -251,6 +251,15 @@ impl Default for EgressPart {
             enabled: true,
             listen: "127.0.0.1:5051".to_owned(),
             inspect: false,
+        }
+    }
+}
+
+impl Default for MetricsPart {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            listen: "127.0.0.1:5053".to_owned(),
         }
     }
 }

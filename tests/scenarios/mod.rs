@@ -63,6 +63,10 @@ pub(crate) const SCENARIOS: [(&str, Scenario); 17] = [
         "a_denied_container_that_the_engine_restarts_with_itself_is_found",
         identity::started_with_the_engine,
     ),
+    (
+        "a_container_that_was_started_while_ramgate_was_down_is_found",
+        identity::started_while_down,
+    ),
     ("a_lost_ledger_is_made_anew", identity::lost_ledger),
     ("requests_that_lie_are_refused", requests::lying_requests),
     (
