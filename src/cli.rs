@@ -1,10 +1,13 @@
 //! The command line: what is asked, and with which exit code it is answered.
 
+mod audit;
 mod check;
 mod decide;
+mod doctor;
 mod ledger;
 mod policy;
 mod serve;
+mod status;
 
 use std::fmt;
 use std::io::{self, Write as _};
@@ -39,6 +42,12 @@ enum Command {
     Check(check::Check),
     /// Answer one authorization request from stdin, as the plugin would.
     Decide(decide::Decide),
+    /// Show how ramgate and the engine are, on one screen.
+    Status(status::Status),
+    /// Find out whether the policy holds on this engine, and what gets past it.
+    Doctor(doctor::Doctor),
+    /// Read the audit log.
+    Audit(audit::Arguments),
     /// Show and change what is known of where images came from.
     Ledger(ledger::Arguments),
     /// Write, check or describe the policy.
@@ -67,6 +76,8 @@ enum Outcome {
     Done,
     /// Denied.
     Denied,
+    /// It came to its end, and what it found is not well; it has said so.
+    Failed,
 }
 
 /// Why a command did not come to an end.
@@ -97,6 +108,9 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve(command) => command.run(arguments.log),
         Command::Check(command) => command.run(),
         Command::Decide(command) => command.run(arguments.log),
+        Command::Status(command) => command.run(),
+        Command::Doctor(command) => command.run(),
+        Command::Audit(command) => command.run(),
         Command::Ledger(command) => command.run(),
         Command::Policy(command) => command.run(),
         Command::Completions { shell } => {
@@ -113,6 +127,7 @@ pub(crate) fn run() -> ExitCode {
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Denied) => ExitCode::from(DENIED),
+        Ok(Outcome::Failed) => ExitCode::from(FAILED),
         Err(CommandError::Usage(problems)) => {
             complain(&problems);
             ExitCode::from(USAGE)

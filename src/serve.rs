@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::control;
+use crate::control::{self, Office};
 use crate::ledger::Desk;
 use crate::live_policy::LivePolicy;
 use crate::settings::{self, Settings};
@@ -100,8 +100,12 @@ fn start(
     let mut gates = JoinSet::new();
     let canaries = Canaries::default();
     let registrar = registrar(settings, Arc::clone(&ledger), canaries.clone())?;
-    let desk = Desk::new(registrar.clone());
-    gates.spawn(control::serve(listeners.control, desk, shutdown.clone()));
+    let office = Office::new(
+        Desk::new(registrar.clone()),
+        registrar.gates().clone(),
+        policy,
+    );
+    gates.spawn(control::serve(listeners.control, office, shutdown.clone()));
     if let Some(listener) = listeners.plugin {
         let identity = Identity::new(registrar.clone());
         let authorizer = Authorizer::new(policy.current(), registrar.clone(), identity.clone());
@@ -254,7 +258,7 @@ fn ended_early(gate: Result<std::io::Result<()>, tokio::task::JoinError>) -> any
 }
 
 /// Where dockerd since 28.0 reads where to fetch from instead (moby `daemon/hosts.go`).
-const HOSTS_DIRECTORY: &str = "/etc/docker/certs.d";
+pub(crate) const HOSTS_DIRECTORY: &str = "/etc/docker/certs.d";
 /// How long the engine gate stays after the watch: the engine asks it once more when the watch's request ends, and an engine that
 /// is being stopped waits 5 s for an answer.
 const LAST_WORD: Duration = Duration::from_millis(100);

@@ -15,6 +15,8 @@ use ramgate_policy::Registry;
 use ramgate_policy::document::Findings;
 use thiserror::Error;
 
+use crate::audit_file::AuditFile;
+
 /// Settings in force.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -25,7 +27,7 @@ pub(crate) struct Settings {
     pub(crate) plugin_socket: Option<PathBuf>,
     pub(crate) mirror: Option<Mirror>,
     pub(crate) egress_listen: Option<SocketAddr>,
-    pub(crate) audit_path: PathBuf,
+    pub(crate) audit: AuditFile,
     /// Keys that are part of the contract and that this version does not act on yet, as they stand in the file.
     pub(crate) not_yet: Vec<&'static str>,
 }

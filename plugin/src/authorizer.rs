@@ -11,6 +11,7 @@ use ramgate_policy::{
     Action, Decision, Denial, Grant, ImageName, LocalDecision, LocalImage, Policy, Repository,
     Request as PolicyRequest, Steering, Subject, TunnelDecision,
 };
+use ramgate_provenance::DecisionId;
 
 use crate::answer::{Answer, Refusal};
 use crate::audit::{self, Facts};
@@ -176,8 +177,9 @@ impl Authorizer {
     }
 
     fn refuse(facts: &Facts, subject: &Subject, refusal: &Refusal, started: Instant) -> Answer {
-        audit::refused(facts, subject, refusal, started);
-        Answer::refuse(refusal)
+        let id = DecisionId::new();
+        audit::refused(id, facts, subject, refusal, started);
+        Answer::refuse(refusal, id)
     }
 }
 
