@@ -11,7 +11,7 @@ mod status;
 
 use std::fmt;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -57,8 +57,12 @@ enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Print the manual page.
-    Man,
+    /// Print the manual page, or write those of all commands.
+    Man {
+        /// A directory to write them to.
+        #[arg(long, value_name = "DIRECTORY")]
+        output: Option<PathBuf>,
+    },
 }
 
 /// `--settings`, which several commands take.
@@ -122,7 +126,7 @@ pub(crate) fn run() -> ExitCode {
             );
             Ok(Outcome::Done)
         }
-        Command::Man => man(),
+        Command::Man { output } => man(output.as_deref()),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
@@ -139,7 +143,11 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-fn man() -> Result<Outcome, CommandError> {
+fn man(output: Option<&Path>) -> Result<Outcome, CommandError> {
+    if let Some(directory) = output {
+        clap_mangen::generate_to(Arguments::command(), directory)?;
+        return Ok(Outcome::Done);
+    }
     clap_mangen::Man::new(Arguments::command()).render(&mut io::stdout())?;
     Ok(Outcome::Done)
 }

@@ -78,14 +78,19 @@ impl Found {
         let told = |error: anyhow::Error| format!("{error:#}");
         let socket = &settings.engine_socket;
         let mirror = settings.mirror.as_ref();
+        let control = control_path(settings);
+        // Together: an engine whose plugin is gone answers each question after some fifteen seconds.
+        let (vitals, engine, chain) = tokio::join!(
+            control::ask_vitals(&control),
+            EngineReport::ask(socket),
+            Chain::probe(socket)
+        );
         Self {
             now: Timestamp::now(),
-            vitals: control::ask_vitals(&control_path(settings))
-                .await
-                .map_err(told),
+            vitals: vitals.map_err(told),
             gates: gates(settings).await,
-            engine: EngineReport::ask(socket).await.map_err(told),
-            chain: Chain::probe(socket).await.map_err(told),
+            engine: engine.map_err(told),
+            chain: chain.map_err(told),
             mirror_bytes: mirror.map(|mirror| size(&mirror.storage)),
             // A log that is not there has none.
             denials: audit_reader::last(&settings.audit.path, DENIALS, Decision::is_denial)
