@@ -14,7 +14,7 @@ DIST    := $(or $(CARGO_TARGET_DIR),target)/dist
 PLUGIN  := $(or $(CARGO_TARGET_DIR),target)/plugin
 export RAMGATE_CACHE := $(CACHE)
 
-.PHONY: build plugin deb tarball monitoring demo test test-unit test-engines test-bypass test-crash check fmt lint doc deny golden fuzz bench provision clean
+.PHONY: build plugin deb tarball container monitoring demo test test-unit test-engines test-bypass test-crash check fmt lint doc deny golden fuzz bench provision clean
 
 build:        ; cargo build --release --locked
 # A Docker managed plugin, as `docker plugin create` takes it. Beside the program, static, there is nothing in it but where it finds
@@ -41,6 +41,12 @@ tarball:
 	tar --create --gzip --file $(DIST)/ramgate-$(shell uname -m)-linux-gnu.tar.gz --owner=0 --group=0 --numeric-owner --sort=name \
 		--transform 's|^|ramgate/|' -C $(abspath $(BUILT)) ramgate deb/man deb/completions deb/policy.json \
 		-C $(CURDIR) README.md LICENSE docs examples packaging
+# The mirror as an image, FROM scratch, made without an engine: `docker load --input $(DIST)/ramgate-mirror.tar`.
+container:
+	mkdir -p $(DIST)
+	cargo rustc --locked --profile $(PROFILE) --bin ramgate -- -C target-feature=+crt-static -C strip=symbols \
+		--emit=link=$(abspath $(DIST))/ramgate-static
+	packaging/container/image $(DIST)/ramgate-static $(DIST)/ramgate-mirror.tar
 # Checks the alert rules with Prometheus' own tool, unpacked from Debian and not installed.
 monitoring: $(PROMTOOL)
 	cd packaging/monitoring && $(PROMTOOL) check rules alerts.yaml && $(PROMTOOL) test rules alerts.test.yaml && \
