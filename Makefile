@@ -2,6 +2,7 @@
 CACHE := $(or $(RAMGATE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ramgate)
 TOOLS := $(CACHE)/tools
 DENY  := $(TOOLS)/bin/cargo-deny
+MDBOOK := $(TOOLS)/bin/mdbook
 PROMTOOL := $(TOOLS)/prometheus/usr/bin/promtool
 CARGO_DEB := $(TOOLS)/bin/cargo-deb
 FUZZ  := $(TOOLS)/bin/cargo-fuzz
@@ -14,7 +15,7 @@ DIST    := $(or $(CARGO_TARGET_DIR),target)/dist
 PLUGIN  := $(or $(CARGO_TARGET_DIR),target)/plugin
 export RAMGATE_CACHE := $(CACHE)
 
-.PHONY: build plugin deb tarball container monitoring demo test test-unit test-engines test-bypass test-crash check fmt lint doc deny golden fuzz bench provision clean
+.PHONY: build plugin deb tarball container book monitoring demo test test-unit test-engines test-bypass test-crash check fmt lint doc deny golden fuzz bench provision clean
 
 build:        ; cargo build --release --locked
 # A Docker managed plugin, as `docker plugin create` takes it. Beside the program, static, there is nothing in it but where it finds
@@ -30,7 +31,7 @@ deb: $(CARGO_DEB)
 	cargo build --locked --profile $(PROFILE) --bin ramgate
 	packaging/debian/stage $(BUILT)/ramgate $(BUILT)/deb
 	mkdir -p $(DIST)
-	$(CARGO_DEB) deb --no-build --no-strip --profile $(PROFILE) $(if $(VERSION),--deb-version $(VERSION)) --output $(DIST)/
+	$(CARGO_DEB) deb --no-build --strip $(if $(filter dev,$(PROFILE)),--fast --compress-type gz) --profile $(PROFILE) $(if $(VERSION),--deb-version $(VERSION)) --output $(DIST)/
 $(CARGO_DEB): ; cargo install cargo-deb --version 3.8.0 --locked --root $(TOOLS)
 # Program, units and manuals for other distributions. It is linked against glibc as of the machine that builds it: a static program
 # dies of another glibc's modules in nsswitch.conf.
@@ -47,6 +48,9 @@ container:
 	cargo rustc --locked --profile $(PROFILE) --bin ramgate -- -C target-feature=+crt-static -C strip=symbols \
 		--emit=link=$(abspath $(DIST))/ramgate-static
 	packaging/container/image $(DIST)/ramgate-static $(DIST)/ramgate-mirror.tar
+# The documentation as HTML, into $(DIST)/book.
+book: $(MDBOOK); $(MDBOOK) build --dest-dir $(abspath $(DIST))/book
+$(MDBOOK):    ; cargo install mdbook --version 0.5.4 --locked --no-default-features --root $(TOOLS)
 # Checks the alert rules with Prometheus' own tool, unpacked from Debian and not installed.
 monitoring: $(PROMTOOL)
 	cd packaging/monitoring && $(PROMTOOL) check rules alerts.yaml && $(PROMTOOL) test rules alerts.test.yaml && \

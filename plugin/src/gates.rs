@@ -81,12 +81,16 @@ impl Gates {
         self.inner.canaries.is_released(host)
     }
 
-    /// What keeps them from being in force, each as advice to an administrator; nothing if they are.
+    /// What keeps them from being in force, each as advice to an administrator; nothing if they are. Nothing remembered is
+    /// used: who asks has perhaps just mended it.
     ///
     /// # Errors
     /// When the engine cannot be asked.
     pub async fn missing(&self) -> Result<Vec<String>, EngineError> {
-        Ok(match self.state().await? {
+        self.inner.engine.forget_info();
+        let state = self.find().await?;
+        *self.lock() = Some((state.clone(), Instant::now()));
+        Ok(match state {
             State::InForce => Vec::new(),
             State::Open(missing) => missing,
         })
