@@ -1,18 +1,21 @@
 //! The command line: what is asked, and with which exit code it is answered.
 
+mod audit;
 mod catalog;
 mod categories;
 mod check;
 mod decide;
+mod doctor;
 mod explanation;
 mod ledger;
 mod mirror;
 mod policy;
 mod serve;
+mod status;
 
 use std::fmt;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -43,6 +46,12 @@ enum Command {
     Check(check::Check),
     /// Answer one authorization request from stdin, as the plugin would.
     Decide(decide::Decide),
+    /// Show how ramgate and the engine are, on one screen.
+    Status(status::Status),
+    /// Find out whether the policy holds on this engine, and what gets past it.
+    Doctor(doctor::Doctor),
+    /// Read the audit log.
+    Audit(audit::Arguments),
     /// Show, renew and carry what is known of Docker Hub's namespaces.
     Catalog(catalog::Arguments),
     /// Show and change what is known of where images came from.
@@ -56,8 +65,12 @@ enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Print the manual page.
-    Man,
+    /// Print the manual page, or write those of all commands.
+    Man {
+        /// A directory to write them to.
+        #[arg(long, value_name = "DIRECTORY")]
+        output: Option<PathBuf>,
+    },
 }
 
 /// `--settings`, which several commands take.
@@ -75,6 +88,8 @@ enum Outcome {
     Done,
     /// Denied.
     Denied,
+    /// It came to its end, and what it found is not well; it has said so.
+    Failed,
 }
 
 /// Why a command did not come to an end.
@@ -105,6 +120,9 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve(command) => command.run(arguments.log),
         Command::Check(command) => command.run(),
         Command::Decide(command) => command.run(arguments.log),
+        Command::Status(command) => command.run(),
+        Command::Doctor(command) => command.run(),
+        Command::Audit(command) => command.run(),
         Command::Catalog(command) => command.run(),
         Command::Ledger(command) => command.run(),
         Command::Mirror(command) => command.run(),
@@ -118,11 +136,12 @@ pub(crate) fn run() -> ExitCode {
             );
             Ok(Outcome::Done)
         }
-        Command::Man => man(),
+        Command::Man { output } => man(output.as_deref()),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Denied) => ExitCode::from(DENIED),
+        Ok(Outcome::Failed) => ExitCode::from(FAILED),
         Err(CommandError::Usage(problems)) => {
             complain(&problems);
             ExitCode::from(USAGE)
@@ -134,7 +153,11 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-fn man() -> Result<Outcome, CommandError> {
+fn man(output: Option<&Path>) -> Result<Outcome, CommandError> {
+    if let Some(directory) = output {
+        clap_mangen::generate_to(Arguments::command(), directory)?;
+        return Ok(Outcome::Done);
+    }
     clap_mangen::Man::new(Arguments::command()).render(&mut io::stdout())?;
     Ok(Outcome::Done)
 }

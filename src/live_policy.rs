@@ -3,13 +3,14 @@
 //! INVARIANT(last-good): a file that cannot be read or is invalid never replaces a policy in force, and never starts a gate.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use notify::{RecursiveMode, Watcher as _};
 use ramgate_policy::document::Findings;
 use ramgate_policy::{Policy, Registry};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
@@ -26,6 +27,16 @@ pub(crate) struct LivePolicy {
     texts: Texts,
     metrics: PolicyMetrics,
     current: Arc<ArcSwap<Policy>>,
+    standing: Arc<Mutex<Standing>>,
+}
+
+/// How it stands with the policy in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Standing {
+    /// When it was read.
+    pub(crate) since: jiff::Timestamp,
+    /// Why the file, as it is now, was not taken.
+    pub(crate) error: Option<String>,
 }
 
 /// The policy's text, then those of its drop-ins in the order of their names.
@@ -76,6 +87,7 @@ impl LivePolicy {
             texts,
             metrics: PolicyMetrics::default(),
             current: Arc::new(ArcSwap::from_pointee(policy)),
+            standing: Arc::new(Mutex::new(Standing::now())),
         })
     }
 
@@ -87,6 +99,11 @@ impl LivePolicy {
     /// What is counted.
     pub(crate) fn metrics(&self) -> &PolicyMetrics {
         &self.metrics
+    }
+
+    /// How it stands with it; changes with every reading.
+    pub(crate) fn standing(&self) -> Arc<Mutex<Standing>> {
+        Arc::clone(&self.standing)
     }
 
     /// Reads the file anew whenever it changes or `hangup` comes, until `shutdown`.
@@ -140,9 +157,11 @@ impl LivePolicy {
             parse(&texts).map(|policy| Some((texts, policy)))
         });
         match read {
-            Ok(None) => {}
+            // The file is again what is in force.
+            Ok(None) => self.stand().error = None,
             Ok(Some((texts, policy))) => {
                 self.texts = texts;
+                *self.stand() = Standing::now();
                 self.current
                     .store(Arc::new(policy.with_mirrors(self.mirrors.clone())));
                 self.metrics.reloaded(true);
@@ -151,7 +170,23 @@ impl LivePolicy {
             Err(error) => {
                 self.metrics.reloaded(false);
                 tracing::error!(%error, "policy not taken, the last good one stays in force");
+                self.stand().error = Some(error.to_string());
             }
+        }
+    }
+
+    fn stand(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Standing ===
+
+impl Standing {
+    fn now() -> Self {
+        Self {
+            since: jiff::Timestamp::now(),
+            error: None,
         }
     }
 }
@@ -239,6 +274,8 @@ mod tests {
             std::fs::write(&path, broken).unwrap();
             live.reload(true);
             assert!(current.load().is_audit(), "{broken}");
+            let standing = live.standing();
+            assert!(standing.lock().unwrap().error.is_some(), "{broken}");
         }
         std::fs::remove_file(&path).unwrap();
         live.reload(true);
@@ -246,6 +283,7 @@ mod tests {
         std::fs::write(&path, r#"{ "version": 1 }"#).unwrap();
         live.reload(false);
         assert!(!current.load().is_audit(), "a good one is taken");
+        assert_eq!(live.standing().lock().unwrap().error, None);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog;
-use crate::control;
+use crate::control::{self, Office};
 use crate::ledger::Desk;
 use crate::live_policy::LivePolicy;
 use crate::metrics::{self, Gate, Readiness};
@@ -157,7 +157,12 @@ fn start(
     }
     let canaries = Canaries::default();
     let registrar = registrar(settings, Arc::clone(&shared.ledger), canaries.clone())?;
-    let desk = Desk::new(registrar.clone());
+    let office = Office::new(
+        Desk::new(registrar.clone()),
+        catalog::Desk::new(catalog.clone()),
+        registrar.gates().clone(),
+        policy,
+    );
     if let Some(listener) = listeners.plugin {
         let identity = Identity::new(registrar.clone()).with_catalog(catalog.clone());
         let authorizer = Authorizer::new(policy.current(), registrar.clone(), identity.clone())
@@ -178,13 +183,7 @@ fn start(
         serving = Some(mirror.clone());
         gates.spawn(ramgate_mirror::serve(listener, mirror, shutdown.clone()));
     }
-    let control = control::serve(
-        listeners.control,
-        desk,
-        serving.clone(),
-        catalog::Desk::new(catalog.clone()),
-        shutdown.clone(),
-    );
+    let control = control::serve(listeners.control, office, serving.clone(), shutdown.clone());
     gates.spawn(control);
     if let Some(listener) = listeners.egress {
         let egress = egress(shared, canaries);
@@ -352,7 +351,7 @@ fn ended_early(gate: Result<std::io::Result<()>, tokio::task::JoinError>) -> any
 }
 
 /// Where dockerd since 28.0 reads where to fetch from instead (moby `daemon/hosts.go`).
-const HOSTS_DIRECTORY: &str = "/etc/docker/certs.d";
+pub(crate) const HOSTS_DIRECTORY: &str = "/etc/docker/certs.d";
 /// How long the engine gate stays after the watch: the engine asks it once more when the watch's request ends, and an engine that
 /// is being stopped waits 5 s for an answer.
 const LAST_WORD: Duration = Duration::from_millis(100);

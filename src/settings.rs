@@ -23,6 +23,7 @@ use ramgate_policy::Registry;
 use ramgate_policy::document::Findings;
 use thiserror::Error;
 
+use crate::audit_file::AuditFile;
 pub(crate) use catalog::Catalog;
 
 /// Settings in force.
@@ -37,7 +38,7 @@ pub(crate) struct Settings {
     pub(crate) egress_listen: Option<SocketAddr>,
     pub(crate) catalog: Catalog,
     pub(crate) metrics_listen: Option<SocketAddr>,
-    pub(crate) audit_path: PathBuf,
+    pub(crate) audit: AuditFile,
 }
 
 /// The mirror's part.
@@ -65,6 +66,18 @@ pub(crate) enum Storage {
         options: BTreeMap<String, StorageOption>,
         spool: PathBuf,
     },
+}
+
+// === impl Storage ===
+
+impl Storage {
+    /// What it takes of this host's disk: all of it, or what is on its way to a bucket.
+    pub(crate) fn directory(&self) -> &Path {
+        match self {
+            Self::Directory(directory) => directory,
+            Self::Bucket { spool, .. } => spool,
+        }
+    }
 }
 
 /// What the client of an object store is told.

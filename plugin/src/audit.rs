@@ -5,6 +5,7 @@
 use std::time::Instant;
 
 use ramgate_policy::{Denial, Grant, Subject};
+use ramgate_provenance::DecisionId;
 
 use crate::answer::Refusal;
 use crate::authorizer::Judged;
@@ -41,7 +42,14 @@ pub(crate) fn allowed(facts: &Facts, subject: &Subject, grant: Option<&Grant>, s
     );
 }
 
-pub(crate) fn refused(facts: &Facts, subject: &Subject, refusal: &Refusal, started: Instant) {
+/// `id` is what the user reads too.
+pub(crate) fn refused(
+    id: DecisionId,
+    facts: &Facts,
+    subject: &Subject,
+    refusal: &Refusal,
+    started: Instant,
+) {
     // The macro wants a constant level and a constant message, hence one arm each.
     macro_rules! event {
         ($level:ident, $message:literal) => {
@@ -49,6 +57,7 @@ pub(crate) fn refused(facts: &Facts, subject: &Subject, refusal: &Refusal, start
                 target: "ramgate::audit",
                 gate = "plugin",
                 decision = "deny",
+                id = %id,
                 reason = refusal.code(),
                 rule = refusal.rule(),
                 registry = facts.judged.registry,

@@ -12,6 +12,7 @@ use ramgate_policy::{
     Action, Decision, Denial, Grant, ImageName, LocalDecision, LocalImage, Policy, Repository,
     Request as PolicyRequest, Steering, Subject, TunnelDecision,
 };
+use ramgate_provenance::DecisionId;
 
 use crate::answer::{Answer, Refusal};
 use crate::audit::{self, Facts};
@@ -223,7 +224,8 @@ impl Authorizer {
         policy: &Policy,
         started: Instant,
     ) -> Answer {
-        audit::refused(facts, subject, refusal, started);
+        let id = DecisionId::new();
+        audit::refused(id, facts, subject, refusal, started);
         match refusal {
             Refusal::Unreadable(problem) => self.metrics().unreadable(problem.code()),
             Refusal::Unevaluated(_) | Refusal::Timeout => {
@@ -232,7 +234,7 @@ impl Authorizer {
             Refusal::Denied { .. } | Refusal::NoGates(_) | Refusal::OwnPlugin => {}
         }
         self.count(facts, Outcome::Deny, policy, started);
-        Answer::refuse(refusal)
+        Answer::refuse(refusal, id)
     }
 
     fn count(&self, facts: &Facts, outcome: Outcome, policy: &Policy, started: Instant) {

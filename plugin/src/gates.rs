@@ -81,6 +81,21 @@ impl Gates {
         self.inner.canaries.is_released(host)
     }
 
+    /// What keeps them from being in force, each as advice to an administrator; nothing if they are. Nothing remembered is
+    /// used: who asks has perhaps just mended it.
+    ///
+    /// # Errors
+    /// When the engine cannot be asked.
+    pub async fn missing(&self) -> Result<Vec<String>, EngineError> {
+        self.inner.engine.forget_info();
+        let state = self.find().await?;
+        *self.lock() = Some((state.clone(), Instant::now()));
+        Ok(match state {
+            State::InForce => Vec::new(),
+            State::Open(missing) => missing,
+        })
+    }
+
     async fn find(&self) -> Result<State, EngineError> {
         let (Some(mirror), Some(egress)) = (self.inner.mirror, self.inner.egress) else {
             let advice = "enable `mirror` and `egress` in ramgate's settings";
@@ -98,7 +113,11 @@ impl Gates {
         })
     }
 
-    async fn canary_comes_past(&self) -> Result<bool, EngineError> {
+    /// Lets the engine fetch from a host that nobody knows but we; whether it came past one of the gates.
+    ///
+    /// # Errors
+    /// When the engine cannot be asked.
+    pub async fn canary_comes_past(&self) -> Result<bool, EngineError> {
         let canary = self.inner.canaries.release();
         // That it fails is what it is for; only whether it was seen counts.
         match self.inner.engine.pull(canary.host()).await {

@@ -114,7 +114,8 @@ impl Registrar {
     }
 
     /// Whether the other gates are in force.
-    pub(crate) fn gates(&self) -> &Gates {
+    #[must_use]
+    pub fn gates(&self) -> &Gates {
         &self.inner.gates
     }
 

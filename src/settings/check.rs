@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use ramgate_policy::Registry;
 use ramgate_policy::document::{Document, Finding, Findings};
 
-use super::file::{LoginPart, MirrorPart, SettingsFile, UpstreamPart};
+use super::file::{AuditPart, LoginPart, MirrorPart, SettingsFile, UpstreamPart};
 use super::{Login, Mirror, Settings, Upstream, credentials, quantity};
+use crate::audit_file::AuditFile;
 
 pub(super) fn settings(text: &str) -> Result<Settings, Findings> {
     let document = Document::<SettingsFile>::read(text)?;
@@ -37,7 +38,7 @@ impl Check<'_> {
         );
         let policy_path = self.path(&file.policy.path, "policy.path");
         let engine_socket = self.path(&file.engine.socket, "engine.socket");
-        let audit_path = self.path(&file.audit.path, "audit.path");
+        let audit = self.audit(&file.audit);
         let plugin_socket = self.path(&file.plugin.socket, "plugin.socket");
         let egress_listen = self.address(&file.egress.listen, "egress.listen");
         let metrics_listen = self.address(&file.metrics.listen, "metrics.listen");
@@ -87,7 +88,7 @@ impl Check<'_> {
             } else {
                 None
             },
-            audit_path: audit_path?,
+            audit: audit?,
         })
     }
 
@@ -108,6 +109,21 @@ impl Check<'_> {
                 );
             }
         }
+    }
+
+    fn audit(&mut self, part: &AuditPart) -> Option<AuditFile> {
+        let path = self.path(&part.path, "audit.path");
+        // `0` needs no unit.
+        let max_size = match part.max_size.as_str() {
+            "0" => Some(0),
+            size => self.read(quantity::size(size), "audit.max-size"),
+        };
+        Some(AuditFile {
+            path: path?,
+            max_size_bytes: max_size?,
+            keep: part.keep,
+            sync: part.sync,
+        })
     }
 
     fn mirror(&mut self, part: &MirrorPart, state: Option<PathBuf>) -> Option<Mirror> {

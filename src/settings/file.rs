@@ -197,6 +197,13 @@ pub(crate) struct MetricsPart {
 pub(crate) struct AuditPart {
     /// One JSON object a decision.
     pub(crate) path: String,
+    /// The size at which the file is moved away and begun anew, as `100MiB`; `0` leaves that to others.
+    pub(crate) max_size: String,
+    /// How many files that were moved away are kept.
+    pub(crate) keep: u32,
+    /// Whether each write is on the disk before the next: a host that loses power then loses no decision that was followed by
+    /// another.
+    pub(crate) sync: bool,
 }
 
 // === impl Default ===
@@ -268,6 +275,9 @@ impl Default for AuditPart {
     fn default() -> Self {
         Self {
             path: "/var/log/ramgate/audit.jsonl".to_owned(),
+            max_size: "100MiB".to_owned(),
+            keep: 5,
+            sync: false,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod builds;
 mod categories;
 mod containers;
+mod doctor;
 mod identity;
 mod operation;
 mod place;
@@ -13,7 +14,7 @@ pub(crate) mod trials;
 use trials::Scenario;
 
 /// Every scenario, by name.
-pub(crate) const SCENARIOS: [(&str, Scenario); 17] = [
+pub(crate) const SCENARIOS: [(&str, Scenario); 20] = [
     (
         "an_official_image_is_pulled_through_the_mirror_and_runs",
         pulls::official_image,
@@ -76,5 +77,13 @@ pub(crate) const SCENARIOS: [(&str, Scenario); 17] = [
     (
         "a_broken_policy_leaves_the_last_good_one_in_force",
         operation::broken_policy,
+    ),
+    (
+        "status_is_well_and_a_refusal_is_explained_by_its_id",
+        operation::status_and_audit,
+    ),
+    (
+        "what_doctor_calls_enforced_fails_and_what_it_calls_open_goes_through",
+        doctor::coverage,
     ),
 ];

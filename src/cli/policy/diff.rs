@@ -40,7 +40,7 @@ impl Diff {
         let load = |path: &Path| live_policy::load(path).map_err(CommandError::from);
         let (before, after) = (load(&self.before)?, load(&self.after)?);
         let settings = self.settings.load()?;
-        let log = self.audit.as_deref().unwrap_or(&settings.audit_path);
+        let log = self.audit.as_deref().unwrap_or(&settings.audit.path);
         let seen = audit::read(log).map_err(CommandError::Failed)?;
         let asked = Some(&settings).filter(|_| !self.offline);
         let (changed, _) = categories::settle(asked, |known| {

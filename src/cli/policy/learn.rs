@@ -42,7 +42,7 @@ impl Learn {
     pub(super) fn run(&self) -> Result<(), CommandError> {
         let log = match &self.audit {
             Some(path) => path.clone(),
-            None => self.settings.load()?.audit_path,
+            None => self.settings.load()?.audit.path,
         };
         let seen = audit::read(&log).map_err(CommandError::Failed)?;
         let mut registries: BTreeMap<Registry, Rights> = BTreeMap::new();
