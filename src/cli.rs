@@ -2,9 +2,11 @@
 
 mod check;
 mod decide;
+mod install;
 mod ledger;
 mod policy;
 mod serve;
+mod uninstall;
 
 use std::fmt;
 use std::io::{self, Write as _};
@@ -13,6 +15,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
+
+pub(crate) use policy::STARTER;
 
 use crate::live_policy::PolicyError;
 use crate::settings::{DEFAULT_PATH, Settings, SettingsError};
@@ -43,6 +47,10 @@ enum Command {
     Ledger(ledger::Arguments),
     /// Write, check or describe the policy.
     Policy(policy::Arguments),
+    /// Set ramgate up on this host.
+    Install(install::Install),
+    /// Take ramgate out of this host.
+    Uninstall(uninstall::Uninstall),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -99,6 +107,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Decide(command) => command.run(arguments.log),
         Command::Ledger(command) => command.run(),
         Command::Policy(command) => command.run(),
+        Command::Install(command) => command.run(),
+        Command::Uninstall(command) => command.run(),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

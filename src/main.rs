@@ -7,6 +7,7 @@ mod audit_line;
 mod audit_log;
 mod cli;
 mod control;
+mod install;
 mod ledger;
 mod live_policy;
 mod serve;

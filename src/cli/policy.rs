@@ -122,7 +122,7 @@ fn validate(file: &Path, as_json: bool) -> Result<(), CommandError> {
 
 /// What Docker switches on first, and nothing surprising: Docker Hub, its official images, and no content that came by no
 /// pull.
-const STARTER: &str = r#"{
+pub(crate) const STARTER: &str = r#"{
   "version": 1,
   "mode": "enforce",
   "registries": [

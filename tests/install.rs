@@ -1,0 +1,162 @@
+//! `ramgate install` and `ramgate uninstall` on booted Debians and beside an engine without systemd: from nothing to enforced, and
+//! back without a trace, whatever fails on the way.
+
+mod installing;
+
+use anyhow::{Context as _, Result, ensure};
+use installing::{DAEMON_JSON, Site, same};
+use ramgate_lab::{EngineKind, Lab, LabOptions};
+
+#[test]
+fn an_installation_enforces_and_leaves_no_trace_on_debian_12() -> Result<()> {
+    an_installation_enforces_and_leaves_no_trace(EngineKind::Docker20_10)
+}
+
+#[test]
+fn an_installation_enforces_and_leaves_no_trace_on_debian_13() -> Result<()> {
+    an_installation_enforces_and_leaves_no_trace(EngineKind::Docker26_1)
+}
+
+fn an_installation_enforces_and_leaves_no_trace(kind: EngineKind) -> Result<()> {
+    let lab = Lab::start(kind, &LabOptions::default())?;
+    installing::lay_out(&lab)?;
+    let server = lab.boot()?;
+    let site = Site::of_server(&server);
+    let result = site
+        .run("docker", &["ps"])
+        .and_then(|_| from_nothing_to_enforced_and_back(&lab, &site))
+        .and_then(|()| whatever_fails_is_put_back(&lab, &site));
+    result.with_context(|| installing::journals(&server))
+}
+
+fn from_nothing_to_enforced_and_back(lab: &Lab, site: &Site<'_>) -> Result<()> {
+    let before = site.trace()?;
+    let shown = site.ramgate(&["install", "--dry-run"])?.expect_success()?;
+    for expected in [
+        "+\t\"authorization-plugins\": [\"ramgate\"]",
+        "+\t\"registry-mirrors\": [\"http://127.0.0.1:5050\"]",
+        "restart the engine",
+    ] {
+        ensure!(shown.stdout.contains(expected), "{shown}");
+    }
+    same(&before, &site.trace()?).context("a dry run changes nothing")?;
+    site.ramgate(&["install"])?
+        .expect_failure("nothing was changed; `--yes` does it without asking")?;
+    same(&before, &site.trace()?).context("nobody agreed")?;
+
+    let installed = site.ramgate(&["install", "--yes"])?.expect_success()?;
+    ensure!(
+        installed.text().contains("a canary was refused"),
+        "{installed}"
+    );
+    installing::images_are_judged(lab, site)?;
+    let again = site.ramgate(&["install", "--yes"])?.expect_success()?;
+    ensure!(again.stdout.contains("there is nothing to do"), "{again}");
+
+    an_upgrade_costs_no_call(lab, site)?;
+    site.ramgate(&["install", "--yes", "--registry", "ghcr.io"])?
+        .expect_success()?;
+    site.run("docker", &["pull", "ghcr.io/acme/app:1"])?
+        .expect_success()?;
+
+    site.ramgate(&["uninstall", "--yes"])?.expect_success()?;
+    ensure!(
+        lab.read_file("/var/lib/ramgate/ledger.redb").is_err()
+            || site.exists("/var/lib/ramgate")?,
+        "what was learned stays"
+    );
+    installing::docker_is_as_it_was(lab, site)?;
+    site.run("rm", &["-r", "/var/lib/ramgate", "/var/log/ramgate"])?
+        .expect_success()?;
+    same(&before, &site.trace()?).context("an uninstallation leaves what was before")
+}
+
+/// Another build of ramgate takes the place of the one that runs, while calls go on without a pause.
+fn an_upgrade_costs_no_call(lab: &Lab, site: &Site<'_>) -> Result<()> {
+    let mut build = std::fs::read(env!("CARGO_BIN_EXE_ramgate"))?;
+    build.extend_from_slice(b"another build");
+    installing::put_program(lab, "/root/upgrade/ramgate", &build)?;
+    let told = site
+        .shell(
+            "(sleep 0.5; /root/upgrade/ramgate install --yes && sleep 0.5) &
+             while kill -0 $! 2>/dev/null; do docker ps --quiet 2>&1 && echo done; done
+             wait $!",
+        )?
+        .expect_success()?;
+    let done = told.stdout.lines().filter(|line| *line == "done").count();
+    let refused = told.stdout.contains("authorization denied") || told.stdout.contains("Error");
+    ensure!(done >= 10 && !refused, "{told}");
+    ensure!(
+        told.text().contains("restart the gates") && !told.text().contains("restart the engine"),
+        "{told}"
+    );
+    let installed = std::fs::read(lab.path("/usr/local/bin/ramgate"))?;
+    ensure!(installed == build, "the new build is not in place");
+    Ok(())
+}
+
+/// Each file's place is taken by a directory that keeps it from being written; a port that the gates need, by another; and the
+/// engine is kept from starting with what it would be given.
+fn whatever_fails_is_put_back(lab: &Lab, site: &Site<'_>) -> Result<()> {
+    let plan = site
+        .ramgate(&["install", "--dry-run", "--json"])?
+        .expect_success()?;
+    let plan: serde_json::Value = serde_json::from_str(&plan.stdout)?;
+    let steps = plan["steps"].as_array().context("no steps")?;
+    ensure!(steps.len() >= 6, "{plan:#}");
+    for step in steps {
+        let path = step["path"].as_str().context("no path")?;
+        let (folder, name) = path.rsplit_once('/').context("no folder")?;
+        let obstacle = format!("{folder}/.{name}.ramgate-new");
+        if !site.exists(folder)? {
+            continue; // what would be in the way would be there before
+        }
+        site.run("mkdir", &[&obstacle])?.expect_success()?;
+        let result = it_is_put_back(site, &[]);
+        site.run("rmdir", &[&obstacle])?.expect_success()?;
+        result.with_context(|| format!("with {obstacle} in the way"))?;
+    }
+
+    let squat = "--unit=squatter systemd-socket-activate --listen=127.0.0.1:5050 cat";
+    site.shell(&format!("systemd-run --quiet {squat}"))?
+        .expect_success()?;
+    let result = it_is_put_back(site, &["--patience=5"]);
+    site.run("systemctl", &["stop", "squatter"])?
+        .expect_success()?;
+    result.context("with the mirror's port taken")?;
+
+    let check = "/etc/systemd/system/docker.service.d/check.conf";
+    lab.write_file(
+        check,
+        "[Service]\nExecStartPre=/bin/sh -c '! grep -q ramgate /etc/docker/daemon.json'\n",
+    )?;
+    site.run("systemctl", &["daemon-reload"])?
+        .expect_success()?;
+    it_is_put_back(site, &["--patience=20"]).context("with an engine that does not start")?;
+    lab.remove_file(check)?;
+
+    let options = lab.read_file("/etc/default/docker").unwrap_or_default();
+    lab.write_file(
+        "/etc/default/docker",
+        format!("{options}\nDOCKER_OPTS=\"--registry-mirror=https://mirror.example\"\n"),
+    )?;
+    site.ramgate(&["install", "--yes"])?
+        .expect_failure("dockerd is started with `--registry-mirror=https://mirror.example`")?;
+    lab.write_file("/etc/default/docker", options)?;
+    lab.write_file(DAEMON_JSON, "{ \"debug\": false } // mine\n")?;
+    site.ramgate(&["install", "--yes"])?
+        .expect_failure("line 1: there is a comment")?;
+    Ok(())
+}
+
+fn it_is_put_back(site: &Site<'_>, more: &[&str]) -> Result<()> {
+    let before = site.trace()?;
+    let arguments = [&["install", "--yes"], more].concat();
+    site.ramgate(&arguments)?
+        .expect_failure("everything is as it was before")?;
+    same(&before, &site.trace()?)?;
+    site.run("docker", &["ps"])?.expect_success()?;
+    site.run("systemctl", &["is-active", "ramgate.service"])?
+        .expect_failure("inactive")?;
+    Ok(())
+}
