@@ -149,10 +149,16 @@ impl Installation<'_> {
                 (self.progress)("telling the engine");
                 control.reload_units()?;
                 let alive = control.engine_answers();
-                control.apply(if alive { how } else { Apply::Restart })?;
+                let told = control.apply(if alive { how } else { Apply::Restart });
                 control.wait_for_engine(stays).context(
                     "the engine has its own settings back and does not come up; mend it, and run this again",
                 )?;
+                // One that was not reached the first time either is as it was.
+                if let Err(error) = told {
+                    notes.push(format!(
+                        "the engine answers as before and may not have read its settings again: {error:#}"
+                    ));
+                }
             }
             self.executor.journal.record.unapplied = false;
             self.executor.journal.save()?;

@@ -2,10 +2,14 @@
 //! back without a trace, whatever fails on the way.
 
 mod installing;
+mod steps;
 
-use anyhow::{Context as _, Result, ensure};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail, ensure};
 use installing::{DAEMON_JSON, Site, same};
 use ramgate_lab::{EngineKind, Lab, LabOptions};
+use steps::Step;
 
 #[test]
 fn an_installation_enforces_and_leaves_no_trace_on_debian_12() -> Result<()> {
@@ -24,9 +28,130 @@ fn an_installation_enforces_and_leaves_no_trace(kind: EngineKind) -> Result<()> 
     let site = Site::of_server(&server);
     let result = site
         .run("docker", &["ps"])
-        .and_then(|_| from_nothing_to_enforced_and_back(&lab, &site))
+        .and_then(|_| the_readme_holds(&site))
+        .and_then(|()| from_nothing_to_enforced_and_back(&lab, &site))
+        .and_then(|()| killed_on_its_way_it_goes_on_or_back(&site))
         .and_then(|()| whatever_fails_is_put_back(&lab, &site));
     result.with_context(|| installing::journals(&server))
+}
+
+#[test]
+fn an_installation_without_systemd_uses_commands_and_hosts_files() -> Result<()> {
+    let lab = Lab::start(EngineKind::Docker28_5Containerd, &LabOptions::default())?;
+    installing::put_program(&lab, installing::PROGRAM, installing::build()?.as_slice())?;
+    installing::put_program(&lab, SERVICES, include_bytes!("installing/services.sh"))?;
+    lab.start_engine()?;
+    let site = Site::of_lab(&lab);
+    let result = by_commands(&lab, &site);
+    result.with_context(|| lab.report())
+}
+
+fn by_commands(lab: &Lab, site: &Site<'_>) -> Result<()> {
+    let before = site.trace()?;
+    let commands = [
+        "--start-command=/root/services ramgate start",
+        "--stop-command=/root/services ramgate stop",
+        "--restart-command=/root/services dockerd start",
+    ];
+    let ramgate = |arguments: &[&str]| site.ramgate(&[arguments, &commands[..]].concat());
+    site.ramgate(&["install", "--yes"])?
+        .expect_failure("say how `ramgate serve` is started")?;
+    let failing = [
+        &["install", "--yes"],
+        &commands[..2],
+        &["--restart-command=false"],
+    ]
+    .concat();
+    site.ramgate(&failing)?
+        .expect_failure("`sh -c false` failed")?;
+    same(&before, &site.trace()?).context("with an engine that is not restarted")?;
+    site.run("docker", &["ps"])?.expect_success()?;
+
+    ramgate(&["install", "--yes"])?.expect_success()?;
+    installing::images_are_judged(lab, site)?;
+    ramgate(&["install", "--yes", "--registry", "ghcr.io"])?.expect_success()?;
+    lab.ghcr().forget();
+    site.run("docker", &["pull", "ghcr.io/acme/app:1"])?
+        .expect_success()?;
+    let requests = lab.ghcr().requests();
+    ensure!(
+        requests
+            .iter()
+            .all(|request| !request.user_agent.starts_with("ramgate")),
+        "a registry that is reached directly was asked by the mirror: {requests:?}"
+    );
+    // Between the two hosts files the gates are still in force for a build.
+    site.shell(
+        "printf 'FROM ghcr.io/acme/app:1\\nRUN true\\n' | docker buildx build --network none -",
+    )?
+    .expect_success()?;
+    let again = ramgate(&["install", "--yes"])?.expect_success()?;
+    ensure!(again.stdout.contains("there is nothing to do"), "{again}");
+
+    ramgate(&["uninstall", "--yes", "--purge"])?.expect_success()?;
+    installing::docker_is_as_it_was(lab, site)?;
+    same(&before, &site.trace()?).context("an uninstallation leaves what was before")
+}
+
+/// As a new user would, who reads what is shown and agrees.
+fn the_readme_holds(site: &Site<'_>) -> Result<()> {
+    let (install, undo) = Step::of_section(include_str!("../README.md"), "On your server")?;
+    let before = site.trace()?;
+    let (mut commands, started) = (0, Instant::now());
+    for step in install.iter().chain(&undo) {
+        let lines = match step {
+            Step::Commands(lines) => lines,
+            Step::DaemonJson(json) => bail!("nothing is edited by hand any more: {json}"),
+        };
+        // What it builds is there already.
+        for line in lines.iter().filter(|line| *line != "make build") {
+            commands += 1;
+            let output = if line.contains("ramgate") {
+                // No other registries; and yes.
+                site.on_a_terminal(&format!("cd {} && {line}", installing::CHECKOUT), "\ny\n")?
+            } else {
+                site.shell(line)?
+            };
+            if line.contains("# denied") {
+                let words = line.split_once("denied: ").map_or("", |(_, words)| words);
+                output.expect_failure(words)?;
+            } else {
+                output.expect_success()?;
+            }
+        }
+    }
+    ensure!(commands == 5, "{commands} commands");
+    println!("README: {commands} commands, {:.1?}", started.elapsed());
+    same(&before, &site.trace()?).context("purged, nothing is left")
+}
+
+/// Whenever it is killed, the engine works, and the next one goes on or back.
+fn killed_on_its_way_it_goes_on_or_back(site: &Site<'_>) -> Result<()> {
+    let before = site.trace()?;
+    for (index, seconds) in ["0.15", "0.4", "0.9", "1.5", "3"].iter().enumerate() {
+        let killed = format!(
+            "timeout --signal=KILL {seconds} {} install --yes",
+            installing::PROGRAM
+        );
+        let killed = site.shell(&killed)?;
+        ensure!(!killed.status.success(), "it was not killed: {killed}");
+        site.eventually("docker", &["ps"])?;
+        if index % 2 == 0 {
+            site.ramgate(&["install", "--yes"])?.expect_success()?;
+            site.run("docker", &["pull", "evil/tool"])?
+                .expect_failure("community images not allowed")?;
+        }
+        // Killed early enough, it has not begun.
+        if site.exists("/var/lib/ramgate/install/journal.json")? {
+            site.ramgate(&["uninstall", "--yes", "--purge"])?
+                .expect_success()?;
+        }
+        site.run("rm", &["-rf", "/var/lib/ramgate"])?
+            .expect_success()?;
+        site.run("docker", &["ps"])?.expect_success()?;
+        same(&before, &site.trace()?).with_context(|| format!("killed after {seconds} s"))?;
+    }
+    Ok(())
 }
 
 fn from_nothing_to_enforced_and_back(lab: &Lab, site: &Site<'_>) -> Result<()> {
@@ -160,3 +285,5 @@ fn it_is_put_back(site: &Site<'_>, more: &[&str]) -> Result<()> {
         .expect_failure("inactive")?;
     Ok(())
 }
+
+const SERVICES: &str = "/root/services";

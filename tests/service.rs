@@ -1,4 +1,4 @@
-//! On a server: the steps of the README, as they are written there, on a booted Debian with its own Docker, and what the units promise.
+//! On a server: the steps by hand, as `docs/install.md` has them, on a booted Debian with its own Docker, and what the units promise.
 
 mod steps;
 
@@ -9,19 +9,19 @@ use ramgate_lab::{EngineKind, Lab, LabOptions, Output, Server};
 use steps::Step;
 
 #[test]
-fn the_steps_of_the_readme_hold_on_debian_12() -> Result<()> {
-    the_steps_of_the_readme_hold(EngineKind::Docker20_10)
+fn the_steps_by_hand_hold_on_debian_12() -> Result<()> {
+    the_steps_by_hand_hold(EngineKind::Docker20_10)
 }
 
 #[test]
-fn the_steps_of_the_readme_hold_on_debian_13() -> Result<()> {
-    the_steps_of_the_readme_hold(EngineKind::Docker26_1)
+fn the_steps_by_hand_hold_on_debian_13() -> Result<()> {
+    the_steps_by_hand_hold(EngineKind::Docker26_1)
 }
 
-fn the_steps_of_the_readme_hold(kind: EngineKind) -> Result<()> {
+fn the_steps_by_hand_hold(kind: EngineKind) -> Result<()> {
     let lab = Lab::start(kind, &LabOptions::default())?;
     lay_out(&lab)?;
-    let (install, undo) = Step::of_section(README, "On your server")?;
+    let (install, undo) = Step::of_section(INSTRUCTIONS, "By hand")?;
     ensure!(
         install.len() == 5 && undo.len() == 1,
         "{install:?} {undo:?}"
@@ -259,7 +259,7 @@ fn follow(step: &Step, lab: &Lab, server: &Server<'_>) -> Result<()> {
     }
 }
 
-const README: &str = include_str!("../README.md");
+const INSTRUCTIONS: &str = include_str!("../docs/install.md");
 const CHECKOUT: &str = "/root/ramgate";
 const UNITS: &str = "/etc/systemd/system";
 const DAEMON_JSON: &str = "/etc/docker/daemon.json";

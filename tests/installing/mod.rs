@@ -19,12 +19,37 @@ impl<'a> Site<'a> {
         }
     }
 
+    pub(crate) fn of_lab(lab: &'a Lab) -> Self {
+        Self {
+            command: Box::new(|program| lab.command(program)),
+        }
+    }
+
     pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> Result<Output> {
         (self.command)(program).args(arguments).run()
     }
 
     pub(crate) fn shell(&self, script: &str) -> Result<Output> {
         self.run("bash", &["-c", script])
+    }
+
+    /// Runs a line as somebody at a terminal would, who types `answers`.
+    pub(crate) fn on_a_terminal(&self, line: &str, answers: &str) -> Result<Output> {
+        (self.command)("script")
+            .args(["--quiet", "--return", "--command", line, "/dev/null"])
+            .stdin(answers)
+            .run()
+    }
+
+    /// Runs a program again and again until it succeeds, for half a minute.
+    pub(crate) fn eventually(&self, program: &str, arguments: &[&str]) -> Result<()> {
+        for _ in 0..30 {
+            if self.run(program, arguments)?.status.success() {
+                return Ok(());
+            }
+            std::thread::sleep(std::time::Duration::from_secs(1));
+        }
+        self.run(program, arguments)?.expect_success().map(drop)
     }
 
     /// Runs the build that is to be installed, from where somebody would have unpacked it.
@@ -39,7 +64,7 @@ impl<'a> Site<'a> {
     /// Every name in the places where an installation writes, with all that can be said of it.
     pub(crate) fn trace(&self) -> Result<String> {
         let trace = self.shell(
-            "find /etc /usr/local /usr/lib/systemd /lib/systemd -printf '%p %y %m %U %G %l\\n' | sort
+            "find /etc /usr/local /usr/lib/systemd -printf '%p %y %m %U %G %l\\n' | sort
              find /etc /usr/local -type f -printf '%p %T@\\n' | sort
              find /etc /usr/local /usr/lib/systemd -type f -print0 | sort -z | xargs -0 sha256sum
              ls -d /var/lib/* /var/log/*",
@@ -70,12 +95,18 @@ pub(crate) fn same(before: &str, after: &str) -> Result<()> {
 
 /// An engine with settings of its own, and ramgate unpacked.
 pub(crate) fn lay_out(lab: &Lab) -> Result<()> {
-    let built = std::fs::read(env!("CARGO_BIN_EXE_ramgate"))?;
+    let built = build()?;
     put_program(lab, PROGRAM, &built)?;
+    put_program(lab, &format!("{CHECKOUT}/target/release/ramgate"), &built)?;
     lab.write_file(
         DAEMON_JSON,
         "{\n\t\"log-level\": \"info\",\n\t\"debug\": false\n}",
     )
+}
+
+/// The program that is tried.
+pub(crate) fn build() -> Result<Vec<u8>> {
+    Ok(std::fs::read(env!("CARGO_BIN_EXE_ramgate"))?)
 }
 
 pub(crate) fn put_program(lab: &Lab, path: &str, program: &[u8]) -> Result<()> {
@@ -149,4 +180,5 @@ pub(crate) fn journals(server: &Server<'_>) -> String {
 }
 
 pub(crate) const DAEMON_JSON: &str = "/etc/docker/daemon.json";
-const PROGRAM: &str = "/root/ramgate-build/ramgate";
+pub(crate) const PROGRAM: &str = "/root/ramgate-build/ramgate";
+pub(crate) const CHECKOUT: &str = "/root/ramgate";
