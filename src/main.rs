@@ -16,6 +16,7 @@ mod signals;
 mod sockets;
 mod telemetry;
 mod unix;
+mod watchdog;
 
 use std::process::ExitCode;
 

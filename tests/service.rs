@@ -34,6 +34,7 @@ fn the_steps_by_hand_hold(kind: EngineKind) -> Result<()> {
         .and_then(|()| images_are_judged(&lab, &server))
         .and_then(|()| the_units_are_sound(&server))
         .and_then(|()| a_restart_costs_no_call(&server))
+        .and_then(|()| one_that_hangs_is_started_anew(&lab, &server))
         .and_then(|()| a_broken_policy_is_waited_for(&lab, &server))
         .and_then(|()| stopped_it_fails_closed(&server));
     result.with_context(|| journals(&server))?;
@@ -146,6 +147,34 @@ fn a_restart_costs_no_call(server: &Server<'_>) -> Result<()> {
     );
     // Killed, it answers nothing any more: dockerd sends that call again, without its body.
     ensure!(done.len() >= 20 && refused.len() <= 1, "{told}");
+    Ok(())
+}
+
+/// The engine waits for a plugin that does not answer, without an end of its own.
+fn one_that_hangs_is_started_anew(lab: &Lab, server: &Server<'_>) -> Result<()> {
+    let sooner = format!("{UNITS}/ramgate.service.d/sooner.conf");
+    lab.write_file(&sooner, "[Service]\nWatchdogSec=2s\n")?;
+    shell(
+        server,
+        "systemctl daemon-reload && systemctl restart ramgate && sleep 5 && systemctl is-active ramgate
+         systemctl kill --kill-whom=main --signal=STOP ramgate
+         timeout 20 docker ps",
+    )?
+    .expect_success()?;
+    let restarts = server.run(
+        "systemctl",
+        &["show", "--property=NRestarts", "--value", "ramgate"],
+    )?;
+    ensure!(
+        restarts.stdout.trim() == "1",
+        "once, and not while it answered: {restarts}"
+    );
+    lab.remove_file(&sooner)?;
+    shell(
+        server,
+        "systemctl daemon-reload && systemctl restart ramgate",
+    )?
+    .expect_success()?;
     Ok(())
 }
 

@@ -188,7 +188,7 @@ fn a_change_that_was_written_down_and_not_made_is_no_trouble() {
             Entry::Absent if real.is_dir() => fs::remove_dir(&real).unwrap(),
             Entry::Absent => fs::remove_file(&real).unwrap(),
             Entry::File { content, .. } => fs::write(&real, content).unwrap(),
-            other => panic!("{other:?}"),
+            other @ (Entry::Directory | Entry::Link { .. } | Entry::Other) => panic!("{other:?}"),
         }
     }
     let notes = unmake(&mut executor, Extent::Pending);

@@ -81,10 +81,10 @@ fn listeners(draft: &mut Draft<'_>) -> Option<(SocketAddr, SocketAddr)> {
     let settings = &draft.host.settings;
     let mirror = settings.mirror.as_ref().map(|mirror| mirror.listen);
     // Switched off they have no address; switched on by this plan they have the default ones.
-    let mirror = mirror.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 5050)));
+    let mirror = mirror.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5050)));
     let egress = settings
         .egress_listen
-        .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 5051)));
+        .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5051)));
     for (key, address) in [("mirror.listen", mirror), ("egress.listen", egress)] {
         if !address.ip().is_loopback() || address.port() == 0 {
             draft.problems.push(format!(

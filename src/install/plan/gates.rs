@@ -142,12 +142,11 @@ fn units(draft: &mut Draft<'_>, packaged: bool, binary: &Path) {
     for unit in UNITS {
         let mut place = Path::new(unit::DIRECTORY).join(unit.name);
         if packaged {
-            let packages = unit::PACKAGED
+            let mut packages = unit::PACKAGED
                 .iter()
                 .map(|directory| Path::new(directory).join(unit.name));
             place = packages
-                .filter(|path| draft.host.entry(path) != Entry::Absent)
-                .last()
+                .rfind(|path| draft.host.entry(path) != Entry::Absent)
                 .unwrap_or(place);
         } else {
             let text = unit.text(binary);

@@ -93,7 +93,7 @@ fn written(plan: &Plan, path: &str) -> String {
         .unwrap_or_else(|| panic!("{path}: {:?}", paths(plan)));
     match &step.after {
         Content::File { content, .. } => String::from_utf8(content.clone()).unwrap(),
-        other => panic!("{other:?}"),
+        other @ (Content::Link { .. } | Content::Directory { .. }) => panic!("{other:?}"),
     }
 }
 
