@@ -27,7 +27,7 @@ test: test-unit test-engines test-bypass
 test-unit:    ; cargo test --locked
 test-engines: provision
 	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines \
-		--test lab --test engines --test differential --test clients --test managed --test service
+		--test lab --test engines --test differential --test clients --test managed --test service --test install
 # Fifty crashes under load. Not part of `make test`: docker's own command sometimes does not end when its engine's plugin dies.
 test-crash: provision
 	$(ROOT) cargo test --locked -p ramgate --features engines --test crash -- --nocapture

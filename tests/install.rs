@@ -31,6 +31,7 @@ fn an_installation_enforces_and_leaves_no_trace(kind: EngineKind) -> Result<()> 
         .run("docker", &["ps"])
         .and_then(|_| the_readme_holds(&site))
         .and_then(|()| from_nothing_to_enforced_and_back(&lab, &site))
+        .and_then(|()| the_plugin_alone_stops_no_container(&site, &[]))
         .and_then(|()| killed_on_its_way_it_goes_on_or_back(&site))
         .and_then(|()| whatever_fails_is_put_back(&lab, &site));
     result.with_context(|| installing::journals(&server))
@@ -91,7 +92,48 @@ fn by_commands(lab: &Lab, site: &Site<'_>) -> Result<()> {
 
     ramgate(&["uninstall", "--yes", "--purge"])?.expect_success()?;
     installing::docker_is_as_it_was(lab, site)?;
-    same(&before, &site.trace()?).context("an uninstallation leaves what was before")
+    same(&before, &site.trace()?).context("an uninstallation leaves what was before")?;
+    the_plugin_alone_stops_no_container(site, &commands)
+}
+
+/// Where a reload is enough there is no restart, neither on the way in nor on the way out.
+fn the_plugin_alone_stops_no_container(site: &Site<'_>, commands: &[&str]) -> Result<()> {
+    let before = site.trace()?;
+    site.run("docker", &["pull", "alpine:3"])?
+        .expect_success()?;
+    let run = "docker run --detach --network none --name stays alpine:3 sleep 600";
+    site.shell(run)?.expect_success()?;
+    let started = [
+        "inspect",
+        "--format={{.State.StartedAt}} {{.State.Running}}",
+        "stays",
+    ];
+    let since = site.run("docker", &started)?.expect_success()?.stdout;
+
+    let standard = site.ramgate(&[&["install", "--dry-run"], commands].concat())?;
+    ensure!(
+        standard
+            .stdout
+            .contains("1 running container stops with it"),
+        "{standard}"
+    );
+    let plugin = [&["install", "--yes", "--level=plugin", "--adopt"], commands].concat();
+    let installed = site.ramgate(&plugin)?.expect_success()?;
+    ensure!(installed.text().contains("adopted images: "), "{installed}");
+    site.run("docker", &["pull", "evil/tool"])?
+        .expect_failure("community images not allowed")?;
+    site.run("docker", &["run", "--rm", "alpine:3", "true"])?
+        .expect_success()?;
+    let now = site.run("docker", &started)?.expect_success()?.stdout;
+    ensure!(now == since && now.contains("true"), "{since} {now}");
+
+    let away = [&["uninstall", "--yes", "--purge"], commands].concat();
+    site.ramgate(&away)?.expect_success()?;
+    let now = site.run("docker", &started)?.expect_success()?.stdout;
+    ensure!(now == since && now.contains("true"), "{since} {now}");
+    site.run("docker", &["rm", "--force", "stays"])?
+        .expect_success()?;
+    same(&before, &site.trace()?).context("the plugin alone leaves what was before")
 }
 
 /// As a new user would, who reads what is shown and agrees.
@@ -249,6 +291,32 @@ fn whatever_fails_is_put_back(lab: &Lab, site: &Site<'_>) -> Result<()> {
         let result = it_is_put_back(site, &[]);
         site.run("rmdir", &[&obstacle])?.expect_success()?;
         result.with_context(|| format!("with {obstacle} in the way"))?;
+    }
+
+    for (what, mount, directory) in [
+        ("no space", "tmpfs tmpfs -o size=64k", "/etc/docker"),
+        (
+            "no leave to write",
+            "none /etc/docker -o bind,ro",
+            "/etc/docker",
+        ),
+        (
+            "no space for the journal",
+            "tmpfs tmpfs -o size=64k",
+            "/var/lib/ramgate",
+        ),
+    ] {
+        // With what was there before.
+        site.shell(&format!(
+            "mkdir -p {directory} && cp -a {directory} /tmp/copy && mount -t {mount} {directory} && (cp -a /tmp/copy/. {directory}; head -c 1M /dev/zero >{directory}/filler; true)"
+        ))?
+        .expect_success()?;
+        let result = it_is_put_back(site, &[]);
+        site.shell(&format!(
+            "umount {directory} && rm -r /tmp/copy && rmdir --ignore-fail-on-non-empty {directory}"
+        ))?
+        .expect_success()?;
+        result.with_context(|| format!("with {what} in {directory}"))?;
     }
 
     let squat = "--unit=squatter systemd-socket-activate --listen=127.0.0.1:5050 cat";

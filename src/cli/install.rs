@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use ramgate_policy::Host as RegistryHost;
+use ramgate_policy::Registry;
 use serde_json::json;
 
 use super::{CommandError, Outcome, say};
@@ -42,7 +42,7 @@ pub(super) struct Install {
     policy: Option<PathBuf>,
     /// Allow this registry too; may be given more than once.
     #[arg(long = "registry", value_name = "HOST")]
-    registries: Vec<RegistryHost>,
+    registries: Vec<Registry>,
     /// Vouch for all images that are on this host already, as `ramgate ledger adopt` does.
     #[arg(long)]
     adopt: bool,
@@ -255,7 +255,7 @@ fn ask_for_registries() -> Result<Vec<String>, CommandError> {
     words
         .filter(|word| !word.is_empty())
         .map(|word| {
-            let host: Result<RegistryHost, _> = word.parse();
+            let host: Result<Registry, _> = word.parse();
             host.map(|host| host.to_string())
                 .map_err(|error| CommandError::Usage(format!("`{word}`: {error}")))
         })
