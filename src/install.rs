@@ -165,6 +165,9 @@ impl Installation<'_> {
         }
         if let Some(control) = self.control.filter(|_| !gates_ran) {
             control.stop_gates();
+            if !control.systemd && control.stop_command.is_none() {
+                notes.push("`ramgate serve` may still run; stop it".to_owned());
+            }
         }
         notes.extend(self.executor.unmake(Part::Gates, extent)?);
         if let Some(control) = self.control {

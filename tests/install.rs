@@ -293,31 +293,7 @@ fn whatever_fails_is_put_back(lab: &Lab, site: &Site<'_>) -> Result<()> {
         result.with_context(|| format!("with {obstacle} in the way"))?;
     }
 
-    for (what, mount, directory) in [
-        ("no space", "tmpfs tmpfs -o size=64k", "/etc/docker"),
-        (
-            "no leave to write",
-            "none /etc/docker -o bind,ro",
-            "/etc/docker",
-        ),
-        (
-            "no space for the journal",
-            "tmpfs tmpfs -o size=64k",
-            "/var/lib/ramgate",
-        ),
-    ] {
-        // With what was there before.
-        site.shell(&format!(
-            "mkdir -p {directory} && cp -a {directory} /tmp/copy && mount -t {mount} {directory} && (cp -a /tmp/copy/. {directory}; head -c 1M /dev/zero >{directory}/filler; true)"
-        ))?
-        .expect_success()?;
-        let result = it_is_put_back(site, &[]);
-        site.shell(&format!(
-            "umount {directory} && rm -r /tmp/copy && rmdir --ignore-fail-on-non-empty {directory}"
-        ))?
-        .expect_success()?;
-        result.with_context(|| format!("with {what} in {directory}"))?;
-    }
+    a_full_or_read_only_disk_is_put_back(site)?;
 
     let squat = "--unit=squatter systemd-socket-activate --listen=127.0.0.1:5050 cat";
     site.shell(&format!("systemd-run --quiet {squat}"))?
@@ -348,6 +324,35 @@ fn whatever_fails_is_put_back(lab: &Lab, site: &Site<'_>) -> Result<()> {
     lab.write_file(DAEMON_JSON, "{ \"debug\": false } // mine\n")?;
     site.ramgate(&["install", "--yes"])?
         .expect_failure("line 1: there is a comment")?;
+    Ok(())
+}
+
+fn a_full_or_read_only_disk_is_put_back(site: &Site<'_>) -> Result<()> {
+    for (what, mount, directory) in [
+        ("no space", "tmpfs tmpfs -o size=64k", "/etc/docker"),
+        (
+            "no leave to write",
+            "none /etc/docker -o bind,ro",
+            "/etc/docker",
+        ),
+        (
+            "no space for the journal",
+            "tmpfs tmpfs -o size=64k",
+            "/var/lib/ramgate",
+        ),
+    ] {
+        // With what was there before.
+        site.shell(&format!(
+            "mkdir -p {directory} && cp -a {directory} /tmp/copy && mount -t {mount} {directory} && (cp -a /tmp/copy/. {directory}; head -c 1M /dev/zero >{directory}/filler; true)"
+        ))?
+        .expect_success()?;
+        let result = it_is_put_back(site, &[]);
+        site.shell(&format!(
+            "umount {directory} && rm -r /tmp/copy && rmdir --ignore-fail-on-non-empty {directory}"
+        ))?
+        .expect_success()?;
+        result.with_context(|| format!("with {what} in {directory}"))?;
+    }
     Ok(())
 }
 
