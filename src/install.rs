@@ -9,6 +9,7 @@
 
 mod command_line;
 mod control;
+mod docker;
 mod docker_unit;
 mod entry;
 mod executor;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::install::below;
-use crate::install::host::{Docker, Running};
+use crate::install::docker::{Docker, Running};
 use crate::settings::{DEFAULT_PATH, Settings};
 
 /// A system below a directory of its own.
