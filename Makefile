@@ -64,7 +64,7 @@ test: test-unit test-engines test-bypass test-storage
 test-unit:    ; cargo test --locked
 test-engines: provision
 	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines \
-		--test lab --test engines --test differential --test clients --test pullers --test managed --test service --test package
+		--test lab --test engines --test differential --test clients --test pullers --test managed --test service --test package --test install
 	$(MAKE) test-crash
 # Fifty crashes under load, one engine after the other: they are about time, and a second lab would take it from the first.
 test-crash: provision

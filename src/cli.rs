@@ -7,11 +7,13 @@ mod check;
 mod decide;
 mod doctor;
 mod explanation;
+mod install;
 mod ledger;
 mod mirror;
 mod policy;
 mod serve;
 mod status;
+mod uninstall;
 
 use std::fmt;
 use std::io::{self, Write as _};
@@ -20,6 +22,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
+
+pub(crate) use policy::starter;
 
 use crate::live_policy::PolicyError;
 use crate::settings::{DEFAULT_PATH, Settings, SettingsError};
@@ -60,6 +64,10 @@ enum Command {
     Mirror(mirror::Arguments),
     /// Write, check or describe the policy.
     Policy(policy::Arguments),
+    /// Set ramgate up on this host.
+    Install(install::Install),
+    /// Take ramgate out of this host.
+    Uninstall(uninstall::Uninstall),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -127,6 +135,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Ledger(command) => command.run(),
         Command::Mirror(command) => command.run(),
         Command::Policy(command) => command.run(),
+        Command::Install(command) => command.run(),
+        Command::Uninstall(command) => command.run(),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

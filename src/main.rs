@@ -13,6 +13,7 @@ mod control;
 mod doctor;
 mod engine_report;
 mod images;
+mod install;
 mod ledger;
 mod live_policy;
 mod metrics;
@@ -24,6 +25,7 @@ mod sockets;
 mod storage;
 mod telemetry;
 mod unix;
+mod watchdog;
 
 use std::process::ExitCode;
 

@@ -26,6 +26,7 @@ use crate::metrics::{self, Gate, Readiness};
 use crate::settings::{self, Settings};
 use crate::signals::Signals;
 use crate::sockets;
+use crate::watchdog;
 
 /// The gates' listeners, of those that the settings enable.
 struct Listeners {
@@ -112,6 +113,8 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
     readiness.started();
     announce(&settings, &policy);
     let follower = tokio::spawn(policy.follow(hangup, shutdown.clone()));
+    let watchdog = watchdog::run(settings.plugin_socket.clone(), shutdown.clone());
+    tokio::spawn(watchdog);
     // Outside systemd there is nobody to notify.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!("ready");

@@ -150,6 +150,11 @@ impl Engine {
         {
             return Ok(info);
         }
+        self.info_now().await
+    }
+
+    /// What the engine says of itself at this moment.
+    pub(crate) async fn info_now(&self) -> Result<Arc<Info>, EngineError> {
         let info: Info = self.ask("/info").await?.ok_or(EngineError::Unreadable)?;
         let info = Arc::new(info);
         *lock(&self.inner.info) = Some((Arc::clone(&info), Instant::now()));

@@ -67,7 +67,7 @@ impl Gates {
     pub(crate) async fn state(&self) -> Result<State, EngineError> {
         let found = self.lock().clone();
         if let Some((state, since)) = found
-            && since.elapsed() < REMEMBERED
+            && since.elapsed() < state.remembered()
         {
             return Ok(state);
         }
@@ -101,7 +101,7 @@ impl Gates {
             let advice = "enable `mirror` and `egress` in ramgate's settings";
             return Ok(State::Open(vec![advice.to_owned()]));
         };
-        let mut missing = self.inner.engine.info().await?.missing(mirror, egress);
+        let mut missing = self.inner.engine.info_now().await?.missing(mirror, egress);
         missing.extend(hosts_file::problems(&self.inner.hosts_directory, mirror));
         if missing.is_empty() && !self.canary_comes_past().await? {
             missing.push("what the daemon fetches does not come past ramgate's proxy, whatever it says of itself".to_owned());
@@ -140,10 +140,19 @@ impl State {
     pub(crate) const fn is_in_force(&self) -> bool {
         matches!(self, Self::InForce)
     }
+
+    const fn remembered(&self) -> Duration {
+        match self {
+            Self::InForce => REMEMBERED,
+            Self::Open(_) => OPEN_REMEMBERED,
+        }
+    }
 }
 
 /// What the daemon uses changes with a restart or reload of it, seldom; a canary costs it a request.
 const REMEMBERED: Duration = Duration::from_secs(10);
+/// Who has just mended what was missing does not wait for that.
+const OPEN_REMEMBERED: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

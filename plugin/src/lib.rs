@@ -35,6 +35,7 @@ pub use authorizer::Authorizer;
 pub use engine::{Engine, EngineError};
 pub use engine_api::routes_document;
 pub use gates::Gates;
+pub use hosts_file::problems as hosts_file_problems;
 pub use identity::Identity;
 pub use metrics::Metrics;
 pub use registrar::{Registrar, RegistrarError};

@@ -13,6 +13,8 @@ use clap::{Args, Subcommand};
 use ramgate_policy::Policy;
 use serde_json::json;
 
+pub(crate) use init::starter;
+
 use super::{CommandError, Outcome, say};
 use crate::live_policy::{self, PolicyError};
 

@@ -54,6 +54,50 @@ enum Level {
     Community,
 }
 
+/// The policy that is written where nothing is said: what Docker switches on first, and nothing surprising.
+pub(crate) fn starter() -> String {
+    format!("{:#}\n", draft(Level::Official, false, &[], &[], None))
+}
+
+fn draft(
+    level: Level,
+    audit: bool,
+    organizations: &[String],
+    registries: &[String],
+    contact: Option<&str>,
+) -> Value {
+    let mut listed = vec![json!({ "host": "docker.io" })];
+    listed.extend(
+        registries
+            .iter()
+            .map(|host| json!({ "host": host, "actions": ["pull", "push"] })),
+    );
+    let switch = |least: Level| {
+        if level as u8 >= least as u8 {
+            "allow"
+        } else {
+            "deny"
+        }
+    };
+    let mut policy = json!({
+        "version": 1,
+        "mode": if audit { "audit" } else { "enforce" },
+        "registries": listed,
+        "docker-hub": {
+            "organizations": organizations,
+            "official": switch(Level::Official),
+            "verified-publisher": switch(Level::Publisher),
+            "sponsored-open-source": switch(Level::Sponsored),
+            "community": switch(Level::Community),
+            "repositories": [],
+        },
+    });
+    if let (Some(contact), Some(policy)) = (contact, policy.as_object_mut()) {
+        policy.insert("contact".to_owned(), json!(contact));
+    }
+    policy
+}
+
 // === impl Init ===
 
 impl Init {
@@ -69,8 +113,9 @@ impl Init {
         let policy = if nothing_said && !to_stdout && io::stdin().is_terminal() {
             self.asked()?
         } else {
-            self.policy(
+            draft(
                 self.level.unwrap_or(Level::Official),
+                self.audit,
                 &self.organizations,
                 &self.registries,
                 self.contact.as_deref(),
@@ -92,45 +137,6 @@ impl Init {
         ))
     }
 
-    fn policy(
-        &self,
-        level: Level,
-        organizations: &[String],
-        registries: &[String],
-        contact: Option<&str>,
-    ) -> Value {
-        let mut listed = vec![json!({ "host": "docker.io" })];
-        listed.extend(
-            registries
-                .iter()
-                .map(|host| json!({ "host": host, "actions": ["pull", "push"] })),
-        );
-        let switch = |least: Level| {
-            if level as u8 >= least as u8 {
-                "allow"
-            } else {
-                "deny"
-            }
-        };
-        let mut policy = json!({
-            "version": 1,
-            "mode": if self.audit { "audit" } else { "enforce" },
-            "registries": listed,
-            "docker-hub": {
-                "organizations": organizations,
-                "official": switch(Level::Official),
-                "verified-publisher": switch(Level::Publisher),
-                "sponsored-open-source": switch(Level::Sponsored),
-                "community": switch(Level::Community),
-                "repositories": [],
-            },
-        });
-        if let (Some(contact), Some(policy)) = (contact, policy.as_object_mut()) {
-            policy.insert("contact".to_owned(), json!(contact));
-        }
-        policy
-    }
-
     fn asked(&self) -> Result<Value, CommandError> {
         let level = loop {
             let answer = ask(
@@ -150,7 +156,13 @@ impl Init {
         let registries = words(&ask("Other registries to pull from and push to? [none]")?);
         let contact = ask("Whom do users turn to? [nobody]")?;
         let contact = Some(contact.as_str()).filter(|contact| !contact.is_empty());
-        Ok(self.policy(level, &organizations, &registries, contact))
+        Ok(draft(
+            level,
+            self.audit,
+            &organizations,
+            &registries,
+            contact,
+        ))
     }
 }
 
