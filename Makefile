@@ -29,9 +29,10 @@ plugin:
 # Packages, into $(DIST). As `make deb PROFILE=dev VERSION=0.1.1 DIST=/some/folder`.
 deb: $(CARGO_DEB)
 	cargo build --locked --profile $(PROFILE) --bin ramgate
+	$(if $(filter dev,$(PROFILE)),strip $(BUILT)/ramgate)
 	packaging/debian/stage $(BUILT)/ramgate $(BUILT)/deb
 	mkdir -p $(DIST)
-	$(CARGO_DEB) deb --no-build --strip $(if $(filter dev,$(PROFILE)),--fast --compress-type gz) --profile $(PROFILE) $(if $(VERSION),--deb-version $(VERSION)) --output $(DIST)/
+	$(CARGO_DEB) deb --no-build --no-strip $(if $(filter dev,$(PROFILE)),--fast) --profile $(PROFILE) $(if $(VERSION),--deb-version $(VERSION)) --output $(DIST)/
 $(CARGO_DEB): ; cargo install cargo-deb --version 3.8.0 --locked --root $(TOOLS)
 # Program, units and manuals for other distributions. It is linked against glibc as of the machine that builds it: a static program
 # dies of another glibc's modules in nsswitch.conf.
