@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use ramgate_catalog::Catalog;
 use ramgate_egress::Egress;
 use ramgate_mirror::{Inspector, Mirror};
 use ramgate_plugin::{Authorizer, Engine, Gates, Identity, Registrar, Watch};
@@ -17,20 +18,34 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::control;
+use crate::catalog;
+use crate::control::{self, Office};
 use crate::inspection;
 use crate::ledger::Desk;
 use crate::live_policy::LivePolicy;
+use crate::metrics::{self, Gate, Readiness};
 use crate::settings::{self, Settings};
 use crate::signals::Signals;
 use crate::sockets;
+use crate::watchdog;
 
 /// The gates' listeners, of those that the settings enable.
 struct Listeners {
     plugin: Option<UnixListener>,
     mirror: Option<TcpListener>,
     egress: Option<TcpListener>,
+    metrics: Option<TcpListener>,
     control: UnixListener,
+}
+
+/// What the gates are made with.
+struct Shared<'a> {
+    settings: &'a Settings,
+    policy: &'a LivePolicy,
+    ledger: Arc<Ledger>,
+    catalog: &'a Catalog,
+    readiness: &'a Readiness,
+    shutdown: &'a CancellationToken,
 }
 
 // === impl Listeners ===
@@ -51,8 +66,32 @@ impl Listeners {
                 settings.egress.as_ref().map(|egress| egress.listen),
             )
             .await?,
+            metrics: tcp("metrics.listen", settings.metrics_listen).await?,
             control: sockets::unix("state-dir", &control_path(settings))?,
         })
+    }
+
+    /// Where the gates are reached.
+    fn gates(&self) -> std::io::Result<Vec<Gate>> {
+        let mut gates = Vec::new();
+        if let Some(listener) = &self.plugin {
+            // Abstract names have no path, and dockerd knows none.
+            let address = listener.local_addr()?;
+            gates.extend(
+                address
+                    .as_pathname()
+                    .map(|path| Gate::Unix("plugin.socket", path.to_owned())),
+            );
+        }
+        for (key, listener) in [
+            ("mirror.listen", &self.mirror),
+            ("egress.listen", &self.egress),
+        ] {
+            if let Some(listener) = listener {
+                gates.push(Gate::Tcp(key, listener.local_addr()?));
+            }
+        }
+        Ok(gates)
     }
 }
 
@@ -62,12 +101,25 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
     // TLS needs a provider for the process; ring is the one that is built in.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let ledger = Arc::new(open_ledger(&ledger_path(&settings))?);
+    let catalog = catalog::open(&settings)?;
     let listeners = Listeners::bind(&settings).await?;
     let shutdown = CancellationToken::new();
     let watching = CancellationToken::new();
-    let (mut gates, mirror) = start(listeners, &settings, &policy, ledger, &shutdown, &watching)?;
+    let readiness = Readiness::starting(listeners.gates()?);
+    let shared = Shared {
+        settings: &settings,
+        policy: &policy,
+        ledger,
+        catalog: &catalog,
+        readiness: &readiness,
+        shutdown: &shutdown,
+    };
+    let (mut gates, mirror) = start(listeners, &shared, &watching)?;
+    readiness.started();
     announce(&settings, &policy);
     let follower = tokio::spawn(policy.follow(hangup, shutdown.clone()));
+    let watchdog = watchdog::run(settings.plugin_socket.clone(), shutdown.clone());
+    tokio::spawn(watchdog);
     // Outside systemd there is nobody to notify.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!("ready");
@@ -80,6 +132,7 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
         // A gate that ends by itself is a hole: all of them stop, and the engine fails closed.
         Some(gate) = gates.join_next() => Err(ended_early(gate)),
     };
+    readiness.stopping();
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     watching.cancel();
     tokio::time::sleep(LAST_WORD).await;
@@ -91,22 +144,38 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
     ended
 }
 
-/// Starts the gates behind their listeners, until `shutdown`; the watch, until `watching` ends; and what administrators ask.
+/// Starts the gates behind their listeners; the watch, until `watching` ends; and what administrators and monitoring ask.
 fn start(
     listeners: Listeners,
-    settings: &Settings,
-    policy: &LivePolicy,
-    ledger: Arc<Ledger>,
-    shutdown: &CancellationToken,
+    shared: &Shared<'_>,
     watching: &CancellationToken,
 ) -> anyhow::Result<(JoinSet<std::io::Result<()>>, Option<Mirror>)> {
+    let Shared {
+        settings,
+        policy,
+        catalog,
+        readiness,
+        shutdown,
+        ..
+    } = *shared;
     let mut gates = JoinSet::new();
+    let mut registry = metrics::registry(policy, &shared.ledger);
+    if let Some(metrics) = catalog.metrics() {
+        metrics.register(&mut registry);
+    }
     let canaries = Canaries::default();
-    let registrar = registrar(settings, Arc::clone(&ledger), canaries.clone())?;
-    let desk = Desk::new(registrar.clone());
+    let registrar = registrar(settings, Arc::clone(&shared.ledger), canaries.clone())?;
+    let office = Office::new(
+        Desk::new(registrar.clone()),
+        catalog::Desk::new(catalog.clone()),
+        registrar.gates().clone(),
+        policy,
+    );
     if let Some(listener) = listeners.plugin {
-        let identity = Identity::new(registrar.clone());
-        let authorizer = Authorizer::new(policy.current(), registrar.clone(), identity.clone());
+        let identity = Identity::new(registrar.clone()).with_catalog(catalog.clone());
+        let authorizer = Authorizer::new(policy.current(), registrar.clone(), identity.clone())
+            .with_catalog(catalog.clone());
+        authorizer.metrics().register(&mut registry);
         let plugin = ramgate_plugin::serve(listener, authorizer, shutdown.clone());
         gates.spawn(plugin);
         let watch = Watch::new(registrar, identity, policy.current());
@@ -116,7 +185,10 @@ fn start(
     let mut inspection = None;
     if let Some((listener, part)) = listeners.mirror.zip(settings.mirror.as_ref()) {
         let config = mirror_config(part, canaries.clone())?;
-        let mirror = Mirror::new(config, policy.current(), ledger).context("mirror")?;
+        let mirror = Mirror::new(config, policy.current(), Arc::clone(&shared.ledger))
+            .context("mirror")?
+            .with_catalog(catalog.clone());
+        mirror.metrics().register(&mut registry);
         serving = Some(mirror.clone());
         if settings
             .egress
@@ -128,23 +200,38 @@ fn start(
         }
         gates.spawn(ramgate_mirror::serve(listener, mirror, shutdown.clone()));
     }
-    let control = control::serve(listeners.control, desk, serving.clone(), shutdown.clone());
+    let control = control::serve(listeners.control, office, serving.clone(), shutdown.clone());
     gates.spawn(control);
     if let Some((listener, part)) = listeners.egress.zip(settings.egress.as_ref()) {
-        let steering = Steering {
-            docker_hub_by_mirror: settings.mirror.is_some(),
-            inspect: part.inspect,
-        };
-        let config = ramgate_egress::Config {
-            canaries,
-            upstream_proxy: upstream_proxy(part)?,
-            inspection,
-            ..ramgate_egress::Config::new(steering)
-        };
-        let egress = Egress::new(policy.current(), config);
+        let egress = egress(shared, part, canaries, inspection)?;
+        egress.metrics().register(&mut registry);
         gates.spawn(ramgate_egress::serve(listener, egress, shutdown.clone()));
     }
+    if let Some(listener) = listeners.metrics {
+        // Last: by now each gate has added what it counts.
+        let monitor = metrics::serve(listener, registry, readiness.clone(), shutdown.clone());
+        gates.spawn(monitor);
+    }
     Ok((gates, serving))
+}
+
+fn egress(
+    shared: &Shared<'_>,
+    part: &settings::Egress,
+    canaries: Canaries,
+    inspection: Option<ramgate_egress::Inspection>,
+) -> anyhow::Result<Egress> {
+    let steering = Steering {
+        docker_hub_by_mirror: shared.settings.mirror.is_some(),
+        inspect: part.inspect,
+    };
+    let config = ramgate_egress::Config {
+        canaries,
+        upstream_proxy: upstream_proxy(part)?,
+        inspection,
+        ..ramgate_egress::Config::new(steering)
+    };
+    Ok(Egress::new(shared.policy.current(), config))
 }
 
 /// Lets open connections end: all for a while, and then the blobs that the mirror is sending for a while longer, because a client
@@ -293,11 +380,11 @@ fn announce(settings: &Settings, policy: &LivePolicy) {
     if let Some(egress) = &settings.egress {
         tracing::info!(address = %egress.listen, "network gate listens");
     }
+    if let Some(address) = settings.metrics_listen {
+        tracing::info!(%address, "metrics are served");
+    }
     if policy.current().load().is_audit() {
         tracing::warn!("the policy's mode is audit: denials are logged and not enforced");
-    }
-    for key in &settings.not_yet {
-        tracing::warn!(key, "this version does not act on this key of the settings");
     }
 }
 
@@ -310,7 +397,7 @@ fn ended_early(gate: Result<std::io::Result<()>, tokio::task::JoinError>) -> any
 }
 
 /// Where dockerd since 28.0 reads where to fetch from instead (moby `daemon/hosts.go`).
-const HOSTS_DIRECTORY: &str = "/etc/docker/certs.d";
+pub(crate) const HOSTS_DIRECTORY: &str = "/etc/docker/certs.d";
 /// How long the engine gate stays after the watch: the engine asks it once more when the watch's request ends, and an engine that
 /// is being stopped waits 5 s for an answer.
 const LAST_WORD: Duration = Duration::from_millis(100);

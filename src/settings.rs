@@ -2,12 +2,15 @@
 //!
 //! What is allowed stands in the policy, not here. Every key is optional; [`file::SettingsFile`]'s defaults are the contract.
 
+mod catalog;
 mod check;
 mod credentials;
 mod egress;
 pub(crate) mod file;
 mod quantity;
 mod storage;
+
+pub(crate) use quantity::duration;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,8 +24,9 @@ use ramgate_policy::Registry;
 use ramgate_policy::document::Findings;
 use thiserror::Error;
 
+use crate::audit_file::AuditFile;
+pub(crate) use catalog::Catalog;
 pub(crate) use egress::Egress;
-pub(crate) use quantity::duration;
 
 /// Settings in force.
 #[derive(Clone, Debug)]
@@ -34,9 +38,9 @@ pub(crate) struct Settings {
     pub(crate) plugin_socket: Option<PathBuf>,
     pub(crate) mirror: Option<Mirror>,
     pub(crate) egress: Option<Egress>,
-    pub(crate) audit_path: PathBuf,
-    /// Keys that are part of the contract and that this version does not act on yet, as they stand in the file.
-    pub(crate) not_yet: Vec<&'static str>,
+    pub(crate) catalog: Catalog,
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    pub(crate) audit: AuditFile,
 }
 
 /// The mirror's part.
@@ -64,6 +68,18 @@ pub(crate) enum Storage {
         options: BTreeMap<String, StorageOption>,
         spool: PathBuf,
     },
+}
+
+// === impl Storage ===
+
+impl Storage {
+    /// What it takes of this host's disk: all of it, or what is on its way to a bucket.
+    pub(crate) fn directory(&self) -> &Path {
+        match self {
+            Self::Directory(directory) => directory,
+            Self::Bucket { spool, .. } => spool,
+        }
+    }
 }
 
 /// What the client of an object store is told.

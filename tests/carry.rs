@@ -393,3 +393,63 @@ async fn what_is_imported_is_judged_verified_and_known_by_where_it_is_from() {
     let (_, err) = ended(&fresh.mirror(&["import", "/nowhere"]), FAILED);
     assert!(err.contains("/nowhere"), "{err}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_that_is_being_sent_comes_to_its_end_when_ramgate_stops() {
+    let registry = Registry::start().await;
+    // More than sockets hold.
+    let large = Bytes::from(vec![7; 64 * 1024 * 1024]);
+    let path = format!("/v2/acme/app/blobs/{}", registry.blob("acme/app", &large));
+    let mut host = Host::new(ALL, registry.url());
+    host.start();
+    assert_eq!(host.get(&path).await.0, 200);
+
+    let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let uri = format!("http://{}{path}", host.address).parse().unwrap();
+    let mut body = client.get(uri).await.unwrap().into_body();
+    let mut size = body
+        .frame()
+        .await
+        .unwrap()
+        .unwrap()
+        .into_data()
+        .unwrap()
+        .len();
+    let pid = host.running.as_ref().unwrap().id().to_string();
+    let asked = Instant::now();
+    assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+    // Past what other connections are given.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    while let Some(frame) = body.frame().await {
+        size += frame.unwrap().into_data().unwrap().len();
+    }
+    assert_eq!(size, large.len());
+    let status = host.running.take().unwrap().wait().unwrap();
+    assert!(status.success(), "{status}");
+    assert!(asked.elapsed() < Duration::from_secs(15), "it lingers");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_wait_for_nothing_do_not_hold_ramgate_up() {
+    let registry = Registry::start().await;
+    registry.image("acme/app", "1", &Image::new("app", &["a"]));
+    let mut host = Host::new(ALL, registry.url());
+    host.start();
+    let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let uri = format!("http://{}/v2/acme/app/manifests/1", host.address)
+        .parse()
+        .unwrap();
+    let response = client.get(uri).await.unwrap();
+    response.into_body().collect().await.unwrap();
+    let pid = host.running.as_ref().unwrap().id().to_string();
+    let asked = Instant::now();
+    assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+    let status = host.running.take().unwrap().wait().unwrap();
+    assert!(status.success(), "{status}");
+    assert!(
+        asked.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        asked.elapsed()
+    );
+    drop(client);
+}

@@ -4,7 +4,6 @@ use ramgate_policy::{Digest, Permit, Policy, Subject};
 
 use crate::answer::Unserved;
 use crate::audit;
-use crate::manifest::Manifest;
 use crate::mirror::Mirror;
 
 // === impl Mirror ===
@@ -14,33 +13,22 @@ impl Mirror {
     ///
     /// # Errors
     /// [`Unserved::Denied`] for content that Docker Hub is known to have, where none of its repositories that do is allowed.
-    pub(crate) fn hear(
+    pub(crate) async fn hear(
         &self,
         permit: &Permit,
         policy: &Policy,
         digest: &Digest,
     ) -> Result<(), Unserved> {
         let known = self.origins().repositories(digest)?;
-        let judged = policy.evaluate_copy(permit.repository(), &known, &Subject::Daemon);
+        let named = permit.repository();
+        let judged = self
+            .catalog()
+            .settle(|categories| policy.evaluate_copy(named, &known, &Subject::Daemon, categories))
+            .await;
         let grant = judged.map_err(|denial| Unserved::Denied(Box::new(denial)))?;
         if let Some(denial) = grant.as_ref().and_then(|grant| grant.suppressed()) {
             audit::suppressed(permit, digest, denial);
         }
         Ok(())
-    }
-
-    /// The same for a manifest that was found: also a manifest that nobody has seen may be of an image that Docker Hub has.
-    pub(crate) fn hear_manifest(
-        &self,
-        permit: &Permit,
-        policy: &Policy,
-        digest: &Digest,
-        manifest: &Manifest,
-    ) -> Result<(), Unserved> {
-        self.hear(permit, policy, digest)?;
-        match &manifest.config {
-            Some(config) => self.hear(permit, policy, config),
-            None => Ok(()),
-        }
     }
 }

@@ -83,7 +83,10 @@ impl Inspector {
             }
             Route::Repository(repository, purpose) => (repository, purpose),
         };
-        match judge(&policy, &repository, &purpose, request.method()) {
+        let judged = self
+            .judge(&policy, &repository, &purpose, request.method())
+            .await;
+        match judged {
             Ok(permit) => {
                 audit::allowed(&permit, &purpose, started);
                 exchange.carry_out(&permit, &purpose, request).await
@@ -94,41 +97,46 @@ impl Inspector {
             }
         }
     }
-}
 
-/// Asks the policy for everything that the request would do.
-fn judge(
-    policy: &Policy,
-    repository: &Repository,
-    purpose: &Purpose,
-    method: &Method,
-) -> Result<Permit, Denial> {
-    let ask = |repository: &Repository, action| {
-        let question = Question {
-            repository,
-            action,
-            subject: &Subject::Daemon,
-        };
-        match policy.evaluate(&question) {
-            Decision::Allow(permit) => Ok(permit),
-            Decision::Deny(denial) => Err(denial),
-        }
-    };
-    match purpose {
-        Purpose::Push { mounts } => {
-            let permit = ask(repository, Action::Push)?;
-            // A mount brings in what another repository has.
-            for source in mounts {
-                ask(source, Action::Pull)?;
+    /// Asks the policy for everything that the request would do.
+    async fn judge(
+        &self,
+        policy: &Policy,
+        repository: &Repository,
+        purpose: &Purpose,
+        method: &Method,
+    ) -> Result<Permit, Denial> {
+        let ask = async |repository: &Repository, action| {
+            let question = Question {
+                repository,
+                action,
+                subject: &Subject::Daemon,
+            };
+            match self.mirror.catalog().evaluate(policy, &question).await {
+                Decision::Allow(permit) => Ok(permit),
+                Decision::Deny(denial) => Err(denial),
             }
-            Ok(permit)
+        };
+        match purpose {
+            Purpose::Push { mounts } => {
+                let permit = ask(repository, Action::Push).await?;
+                // A mount brings in what another repository has.
+                for source in mounts {
+                    ask(source, Action::Pull).await?;
+                }
+                Ok(permit)
+            }
+            // A client that pushes asks what is there already, and gets no content.
+            Purpose::Manifest(_) | Purpose::Blob(_) if *method == Method::HEAD => {
+                match ask(repository, Action::Pull).await {
+                    Ok(permit) => Ok(permit),
+                    Err(denial) => ask(repository, Action::Push).await.map_err(|_| denial),
+                }
+            }
+            Purpose::Manifest(_) | Purpose::Blob(_) | Purpose::Listing => {
+                ask(repository, Action::Pull).await
+            }
         }
-        // A client that pushes asks what is there already, and gets no content.
-        Purpose::Manifest(_) | Purpose::Blob(_) if *method == Method::HEAD => {
-            ask(repository, Action::Pull)
-                .or_else(|denial| ask(repository, Action::Push).map_err(|_| denial))
-        }
-        Purpose::Manifest(_) | Purpose::Blob(_) | Purpose::Listing => ask(repository, Action::Pull),
     }
 }
 

@@ -56,8 +56,8 @@ impl Mirror {
         repository: &Repository,
         digest: &Digest,
     ) -> Result<bool, IntakeError> {
-        let (permit, policy) = self.admit(repository)?;
-        self.admit_content(&permit, &policy, digest)?;
+        let (permit, policy) = self.admit(repository).await?;
+        self.admit_content(&permit, &policy, digest).await?;
         Ok(self.store().blob(&permit, digest).await?.is_some())
     }
 
@@ -71,8 +71,8 @@ impl Mirror {
         digest: &Digest,
         content: Body,
     ) -> Result<(), IntakeError> {
-        let (permit, policy) = self.admit(repository)?;
-        self.admit_content(&permit, &policy, digest)?;
+        let (permit, policy) = self.admit(repository).await?;
+        self.admit_content(&permit, &policy, digest).await?;
         let mut incoming = self.store().begin(digest).await?;
         let mut stream = content.into_data_stream();
         while let Some(piece) = stream.next().await {
@@ -100,12 +100,12 @@ impl Mirror {
         if let Some(tag) = tag.filter(|tag| !path::is_tag(tag)) {
             return Err(IntakeError::Tag(tag.to_owned()));
         }
-        let (permit, policy) = self.admit(repository)?;
+        let (permit, policy) = self.admit(repository).await?;
         let verified = Verified::of(&bytes, digest).ok_or(IntakeError::Mismatch)?;
         let manifest = Manifest::new(media_type, bytes)?;
-        self.admit_content(&permit, &policy, digest)?;
+        self.admit_content(&permit, &policy, digest).await?;
         if let Some(config) = &manifest.config {
-            self.admit_content(&permit, &policy, config)?;
+            self.admit_content(&permit, &policy, config).await?;
         }
         self.store()
             .keep_manifest(
@@ -126,7 +126,7 @@ impl Mirror {
         Ok(())
     }
 
-    fn admit(
+    async fn admit(
         &self,
         repository: &Repository,
     ) -> Result<(Permit, std::sync::Arc<Policy>), IntakeError> {
@@ -136,19 +136,19 @@ impl Mirror {
             action: Action::Pull,
             subject: &Subject::Daemon,
         };
-        match policy.evaluate(&question) {
+        match self.catalog().evaluate(&policy, &question).await {
             Decision::Allow(permit) => Ok((permit, policy)),
             Decision::Deny(denial) => Err(IntakeError::Denied(Box::new(denial))),
         }
     }
 
-    fn admit_content(
+    async fn admit_content(
         &self,
         permit: &Permit,
         policy: &Policy,
         digest: &Digest,
     ) -> Result<(), IntakeError> {
-        match self.hear(permit, policy, digest) {
+        match self.hear(permit, policy, digest).await {
             Err(Unserved::Denied(denial)) => Err(IntakeError::Denied(denial)),
             Err(Unserved::Ledger(error)) => Err(error.into()),
             // It says no other.

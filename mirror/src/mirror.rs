@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::http::header::RANGE;
 use axum::http::request::Parts;
 use axum::http::{Method, Request, Response};
+use ramgate_catalog::Catalog;
 use ramgate_policy::{
     Action, Decision, Permit, Policy, Registry, Repository, Request as Question, Subject,
 };
@@ -33,6 +34,7 @@ use crate::upstream::{Rate, Upstreams};
 #[derive(Clone, Debug)]
 pub struct Mirror {
     inner: Arc<Inner>,
+    catalog: Catalog,
 }
 
 #[derive(Debug)]
@@ -103,7 +105,14 @@ impl Mirror {
                 origins: Origins::new(ledger),
                 metrics,
             }),
+            catalog: Catalog::none(),
         })
+    }
+
+    /// Judges repositories by what `catalog` knows of Docker Hub.
+    #[must_use]
+    pub fn with_catalog(self, catalog: Catalog) -> Self {
+        Self { catalog, ..self }
     }
 
     /// Answers one request.
@@ -162,7 +171,7 @@ impl Mirror {
             self.metrics().denied(denial.reason().code());
             Answered::plain(kind, answer::denied(denial))
         };
-        let permit = match policy.evaluate(&question) {
+        let permit = match self.catalog.evaluate(&policy, &question).await {
             Decision::Allow(permit) => permit,
             Decision::Deny(denial) => return denied(&denial),
         };
@@ -196,10 +205,17 @@ impl Mirror {
             Target::Base | Target::Other(_) => (answer::unsupported(), None),
             Target::Manifest(_, pointer) => {
                 if let path::Pointer::Digest(digest) = pointer {
-                    self.hear(permit, policy, digest)?;
+                    self.hear(permit, policy, digest).await?;
                 }
                 let (manifest, digest, source) = self.manifest(permit, policy, pointer).await?;
-                self.hear_manifest(permit, policy, &digest, &manifest)?;
+                // A tag has said only now which content it means.
+                if let path::Pointer::Tag(_) = pointer {
+                    self.hear(permit, policy, &digest).await?;
+                }
+                // A manifest that nobody has seen may be of an image that Docker Hub has.
+                if let Some(config) = &manifest.config {
+                    self.hear(permit, policy, config).await?;
+                }
                 let response = if answer::has(&asked.headers, &digest) {
                     answer::not_modified(&digest)
                 } else {
@@ -220,7 +236,7 @@ impl Mirror {
                 (answer::referrers(referrers, head), Some(source))
             }
             Target::Blob(_, digest) => {
-                self.hear(permit, policy, digest)?;
+                self.hear(permit, policy, digest).await?;
                 // That the client has it already does not say that this repository does.
                 let has = answer::has(&asked.headers, digest);
                 let range = asked.headers.get(RANGE);
@@ -257,6 +273,10 @@ impl Mirror {
     #[must_use]
     pub fn rates(&self) -> BTreeMap<Registry, Rate> {
         self.inner.upstreams.rates()
+    }
+
+    pub(crate) const fn catalog(&self) -> &Catalog {
+        &self.catalog
     }
 
     pub(crate) fn config(&self) -> &Config {

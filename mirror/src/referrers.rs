@@ -74,7 +74,7 @@ impl Mirror {
         digest: &Digest,
         artifact_type: Option<&str>,
     ) -> Result<(Referrers, Source), Unserved> {
-        self.hear(permit, policy, digest)?;
+        self.hear(permit, policy, digest).await?;
         let (all, source) = self.all_referrers(permit, policy, digest).await?;
         let mut manifests = Vec::new();
         for descriptor in all.iter() {
@@ -83,7 +83,7 @@ impl Mirror {
             {
                 continue;
             }
-            match self.hear(permit, policy, &descriptor.digest) {
+            match self.hear(permit, policy, &descriptor.digest).await {
                 Ok(()) => manifests.push(descriptor),
                 Err(Unserved::Denied(_)) => {}
                 Err(problem) => return Err(problem),

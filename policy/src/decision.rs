@@ -152,6 +152,17 @@ impl TunnelPermit {
     }
 }
 
+// === impl RuleName ===
+
+impl RuleName {
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Fixed(name) => name,
+            Self::Written(name) => name,
+        }
+    }
+}
+
 // === impl Grant ===
 
 impl Grant {
@@ -173,10 +184,7 @@ impl Grant {
     /// The line of the policy that allowed it.
     #[must_use]
     pub fn rule(&self) -> &str {
-        match &self.rule {
-            RuleName::Fixed(name) => name,
-            RuleName::Written(name) => name,
-        }
+        self.rule.as_str()
     }
 
     /// What would have been denied, were the policy enforced.

@@ -147,6 +147,19 @@ impl Ledger {
             .cloned()
     }
 
+    /// How many images it has records of.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let records = self.records.read().unwrap_or_else(PoisonError::into_inner);
+        records.len()
+    }
+
+    /// Whether it has no record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// All records, by image ID.
     #[must_use]
     pub fn records(&self) -> BTreeMap<Digest, Arc<Record>> {
@@ -220,6 +233,48 @@ impl Ledger {
         record.layers.clone_from(&known.layers);
         self.write(&mut records, image, record)?;
         Ok(true)
+    }
+
+    /// Drops what is known of images that are no longer there, but not of those that others rest on. How many were dropped.
+    ///
+    /// Should such an image come again, it is judged by how it comes then, and by the repositories that are known to have it, which stay.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when it cannot be written; then all are still known.
+    pub fn drop_gone(&self, gone: &BTreeSet<Digest>) -> Result<usize, LedgerError> {
+        let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
+        let mut gone: BTreeSet<&Digest> = gone
+            .iter()
+            .filter(|image| records.contains_key(*image))
+            .collect();
+        // What stays keeps what it rests on, and that what lies below it.
+        let mut stay: Vec<&Digest> = records.keys().filter(|id| !gone.contains(id)).collect();
+        while let Some(id) = stay.pop() {
+            let below = records.get(id).map(|record| &record.base.images);
+            stay.extend(below.into_iter().flatten().filter(|id| gone.remove(id)));
+        }
+        if gone.is_empty() {
+            return Ok(0);
+        }
+        let gone: Vec<Digest> = gone.into_iter().cloned().collect();
+        let transaction = self.database.begin_write().map_err(store)?;
+        {
+            let mut images = transaction.open_table(IMAGES).map_err(store)?;
+            let mut chains = transaction.open_multimap_table(CHAINS).map_err(store)?;
+            for id in &gone {
+                images.remove(id.as_str()).map_err(store)?;
+                let layers = records.get(id).map(|record| record.layers.as_slice());
+                if let Some(chain) = chain_ids(layers.unwrap_or_default()).last() {
+                    let source = format!("{IMAGE}{id}");
+                    chains
+                        .remove(chain.as_str(), source.as_str())
+                        .map_err(store)?;
+                }
+            }
+        }
+        transaction.commit().map_err(store)?;
+        records.retain(|id, _| gone.binary_search(id).is_err());
+        Ok(gone.len())
     }
 
     /// Notes that a repository has manifests or configs with these digests.
@@ -314,10 +369,16 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when it cannot be read.
     pub fn watched_until(&self) -> Result<Option<u64>, LedgerError> {
-        let transaction = self.database.begin_read().map_err(store)?;
-        let facts = transaction.open_table(FACTS).map_err(store)?;
-        let value = facts.get(WATCHED_UNTIL).map_err(store)?;
-        Ok(value.map(|value| value.value()))
+        self.fact(WATCHED_UNTIL)
+    }
+
+    /// Up to when every container that was started has been judged: nanoseconds since 1970 by the engine's clock. Events are taken in
+    /// for images alone as well, so this can be earlier.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when it cannot be read.
+    pub fn judged_until(&self) -> Result<Option<u64>, LedgerError> {
+        self.fact(JUDGED_UNTIL)
     }
 
     /// Notes up to when the engine's events have been taken in.
@@ -325,10 +386,29 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when it cannot be written.
     pub fn set_watched_until(&self, nanoseconds: u64) -> Result<(), LedgerError> {
+        self.set_fact(WATCHED_UNTIL, nanoseconds)
+    }
+
+    /// Notes up to when every container that was started has been judged.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when it cannot be written.
+    pub fn set_judged_until(&self, nanoseconds: u64) -> Result<(), LedgerError> {
+        self.set_fact(JUDGED_UNTIL, nanoseconds)
+    }
+
+    fn fact(&self, name: &str) -> Result<Option<u64>, LedgerError> {
+        let transaction = self.database.begin_read().map_err(store)?;
+        let facts = transaction.open_table(FACTS).map_err(store)?;
+        let value = facts.get(name).map_err(store)?;
+        Ok(value.map(|value| value.value()))
+    }
+
+    fn set_fact(&self, name: &str, value: u64) -> Result<(), LedgerError> {
         let transaction = self.database.begin_write().map_err(store)?;
         {
             let mut facts = transaction.open_table(FACTS).map_err(store)?;
-            facts.insert(WATCHED_UNTIL, nanoseconds).map_err(store)?;
+            facts.insert(name, value).map_err(store)?;
         }
         transaction.commit().map_err(store)
     }
@@ -411,6 +491,7 @@ const SIGHTINGS: MultimapTableDefinition<'static, &str, &str> =
 /// Numbers by name.
 const FACTS: TableDefinition<'static, &str, u64> = TableDefinition::new("facts");
 const WATCHED_UNTIL: &str = "watched-until";
+const JUDGED_UNTIL: &str = "judged-until";
 const IMAGE: &str = "image:";
 const REPOSITORY: &str = "repository:";
 
@@ -439,6 +520,38 @@ mod tests {
     }
 
     #[test]
+    fn what_is_gone_is_dropped_unless_something_rests_on_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.redb");
+        let ledger = open(&path);
+        let learn = |id: char, layers: &[char], base: &[char]| {
+            let mut record = with_layers(Way::Load, layers);
+            record.base.images = base.iter().copied().map(digest).collect();
+            ledger.learn(&digest(id), record).unwrap();
+        };
+        learn('a', &['1'], &[]);
+        learn('b', &['1', '2'], &['a']);
+        learn('c', &['1', '2', '3'], &['b']);
+        learn('d', &['4'], &[]);
+        let all: BTreeSet<Digest> = ['a', 'b', 'd', 'f'].into_iter().map(digest).collect();
+        assert_eq!(
+            ledger.drop_gone(&all).unwrap(),
+            1,
+            "`c` rests on `b`, and that on `a`"
+        );
+        assert!(ledger.record(&digest('a')).is_some());
+        assert!(ledger.record(&digest('d')).is_none());
+        assert_eq!(
+            ledger.base(&digest('e'), &[digest('4')]).unwrap(),
+            Base::default()
+        );
+        let all = ['a', 'b', 'c'].into_iter().map(digest).collect();
+        assert_eq!(ledger.drop_gone(&all).unwrap(), 3);
+        drop(ledger);
+        assert!(open(&path).is_empty());
+    }
+
+    #[test]
     fn what_was_learned_is_there_after_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state/ledger.redb");
@@ -449,6 +562,7 @@ mod tests {
         let alpine: Repository = "alpine".parse().unwrap();
         ledger.saw(&alpine, &[&digest('b'), &digest('c')]).unwrap();
         ledger.set_watched_until(7).unwrap();
+        ledger.set_judged_until(5).unwrap();
         assert!(matches!(Ledger::open(&path), Err(LedgerError::InUse)));
         drop(ledger);
 
@@ -465,6 +579,7 @@ mod tests {
         assert!(ledger.sightings() > before);
         assert!(ledger.repositories(&digest('d')).unwrap().is_empty());
         assert_eq!(ledger.watched_until().unwrap(), Some(7));
+        assert_eq!(ledger.judged_until().unwrap(), Some(5));
         assert!(ledger.forget(&digest('a')).unwrap());
         assert!(!ledger.forget(&digest('e')).unwrap());
         drop(ledger);

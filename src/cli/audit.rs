@@ -1,52 +1,40 @@
 //! `ramgate audit`: what was decided.
 
-mod line;
 mod tail;
 mod top;
-
-use std::path::PathBuf;
+mod why;
 
 use clap::{Args, Subcommand};
 
-use super::{CommandError, Outcome, SettingsArgument};
+use super::{CommandError, Outcome};
 
-/// Show what was decided.
-///
-/// The gates write one line for every decision to the audit log (`audit.path`). These commands read it, and nothing else; they
-/// need no running ramgate.
+pub(super) use tail::{line, printable};
+
+/// Read the audit log.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  ramgate audit top --denied --since 7d\n  ramgate audit tail --denied"
-)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// The audit log [default: that of the settings].
-    #[arg(long, global = true, value_name = "FILE")]
-    file: Option<PathBuf>,
-    #[command(flatten)]
-    settings: SettingsArgument,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show the last decisions, and those that follow.
+    Tail(tail::Tail),
     /// Count decisions by what they were about: with `--denied`, what users asked for and did not get.
     Top(top::Top),
-    /// Print the last decisions, and then each as it is made, until interrupted.
-    Tail(tail::Tail),
+    /// Explain the refusal with an ID that a user has read.
+    Why(why::Why),
 }
 
 // === impl Arguments ===
 
 impl Arguments {
     pub(super) fn run(&self) -> Result<Outcome, CommandError> {
-        let file = match &self.file {
-            Some(file) => file.clone(),
-            None => self.settings.load()?.audit_path,
-        };
         match &self.command {
-            Command::Top(command) => command.run(&file),
-            Command::Tail(command) => command.run(&file),
+            Command::Tail(command) => command.run(),
+            Command::Top(command) => command.run(),
+            Command::Why(command) => command.run(),
         }
     }
 }

@@ -11,7 +11,7 @@ pub(crate) use place::Place;
 /// What a client does, and what must come of it.
 pub(crate) type Act = fn(&Place) -> Result<()>;
 
-pub(crate) const TRIALS: [(&str, Act); 10] = [
+pub(crate) const TRIALS: [(&str, Act); 11] = [
     ("containerd::pulls_through_hosts_toml", containerd::pulls),
     (
         "containerd::is_refused_and_goes_nowhere_else",
@@ -27,5 +27,9 @@ pub(crate) const TRIALS: [(&str, Act); 10] = [
     ("skopeo::lists_tags", skopeo::lists_tags),
     ("skopeo::copies_artifacts", skopeo::copies_artifacts),
     ("skopeo::copies_zstd_layers", skopeo::copies_zstd),
+    (
+        "skopeo::gets_no_copy_of_what_docker_hub_has_once_that_is_denied",
+        skopeo::copy_elsewhere,
+    ),
     ("skopeo::is_refused", skopeo::is_refused),
 ];

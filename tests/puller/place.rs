@@ -62,6 +62,23 @@ impl Place {
         Ok(())
     }
 
+    /// Puts a policy in force.
+    pub(crate) fn policy(&self, policy: &Value) -> Result<()> {
+        let in_force = || self.lab.ramgate_log().matches("policy in force").count();
+        let before = in_force();
+        self.lab.write_policy(policy)?;
+        self.lab.signal_ramgate("HUP")?;
+        let started = Instant::now();
+        while in_force() <= before {
+            ensure!(
+                started.elapsed() < Duration::from_secs(10),
+                "the policy does not come in force"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
     /// containerd's own command line.
     pub(crate) fn ctr(&self) -> Command {
         self.lab.puller("ctr").args(["--address", SOCKET])
@@ -110,7 +127,7 @@ pub(crate) fn alpine() -> Result<Image> {
     Image::busybox("docker.io/library/alpine:3")
 }
 
-fn policy() -> Value {
+pub(crate) fn policy() -> Value {
     json!({
         "version": 1,
         "contact": "platform@acme.example",

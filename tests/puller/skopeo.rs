@@ -3,7 +3,9 @@
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use crate::puller::place::{COMMUNITY, Place, RESTRICTED, alpine};
+use ramgate_lab::Image;
+
+use crate::puller::place::{COMMUNITY, Place, RESTRICTED, alpine, policy};
 
 pub(crate) fn copies(place: &Place) -> Result<()> {
     let image = alpine()?;
@@ -89,6 +91,32 @@ pub(crate) fn copies_zstd(place: &Place) -> Result<()> {
         .run()?
         .expect_success()?;
     place.only_ramgate_asked()
+}
+
+/// What is Docker Hub's stays so in another registry, also for what is on the disk by that name; what is that registry's own comes.
+pub(crate) fn copy_elsewhere(place: &Place) -> Result<()> {
+    let from = "docker.io/library/other:latest";
+    copy(place, &["--all"], from, "dir:/tmp/other")?;
+    push(place, &["--all"], "dir:/tmp/other", "acme/copy:1")?;
+    let copied = "ghcr.io/acme/copy:1";
+    copy(place, &["--all"], copied, "dir:/tmp/copied")?;
+    place.policy(&json!({ "version": 1, "registries": [{ "host": "ghcr.io" }] }))?;
+    let result = (|| {
+        let digest = Image::busybox(from)?.digest().to_owned();
+        for name in [copied, &format!("ghcr.io/acme/copy@{digest}")] {
+            let refused = skopeo(place, "inspect --raw", name)?.expect_failure(RESTRICTED)?;
+            ensure!(
+                refused
+                    .text()
+                    .contains("ghcr.io/acme/copy serves content of another origin"),
+                "{refused}"
+            );
+        }
+        copy(place, &["--all"], "ghcr.io/acme/app:1", "dir:/tmp/own")
+    })();
+    place.policy(&policy())?;
+    result?;
+    copy(place, &["--all"], copied, "dir:/tmp/copied-again")
 }
 
 pub(crate) fn is_refused(place: &Place) -> Result<()> {

@@ -90,6 +90,13 @@ impl Exchange<'_> {
         let verified = verified.ok_or(Unserved::Mismatch)?;
         let media_type = text(header::CONTENT_TYPE).unwrap_or_default();
         let manifest = Manifest::new(media_type, bytes.into())?;
+        // What is known of content is heard as at the mirror.
+        self.mirror
+            .hear(permit, self.policy, verified.digest())
+            .await?;
+        if let Some(config) = &manifest.config {
+            self.mirror.hear(permit, self.policy, config).await?;
+        }
         self.mirror
             .origins()
             .saw_manifest(permit.repository(), verified.digest(), &manifest)
@@ -108,6 +115,7 @@ impl Exchange<'_> {
         digest: &Digest,
         request: Request<Body>,
     ) -> Result<Response<Body>, Unserved> {
+        self.mirror.hear(permit, self.policy, digest).await?;
         let response = self.fetch(request).await?;
         let origins = self.mirror.origins();
         let small = response

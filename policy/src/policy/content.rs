@@ -8,6 +8,7 @@ use crate::decision::{Grant, RuleName};
 use crate::denial::Denial;
 use crate::repository::Repository;
 use crate::request::Request;
+use crate::standing::{Categories, NothingKnown};
 use crate::subject::Subject;
 
 // === impl Policy ===
@@ -26,6 +27,19 @@ impl Policy {
         origins: &BTreeSet<Repository>,
         subject: &Subject,
     ) -> Result<Grant, Vec<Denial>> {
+        self.evaluate_content_knowing(origins, subject, &NothingKnown)
+    }
+
+    /// As [`Self::evaluate_content`], by what is known of Docker Hub's namespaces.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn evaluate_content_knowing(
+        &self,
+        origins: &BTreeSet<Repository>,
+        subject: &Subject,
+        categories: &dyn Categories,
+    ) -> Result<Grant, Vec<Denial>> {
         let hub: Vec<&Repository> = origins
             .iter()
             .filter(|origin| self.origins_by_digest && origin.registry().is_docker_hub())
@@ -37,11 +51,12 @@ impl Policy {
         };
         let mut denials: Vec<Denial> = Vec::new();
         for repository in deciding {
-            match self.judge(&Request {
+            let request = Request {
                 repository,
                 action: Action::Run,
                 subject,
-            }) {
+            };
+            match self.judge(&request, categories) {
                 Ok(rule) => return Ok(Grant::new(rule)),
                 Err(denial) => denials.push(denial),
             }
@@ -63,6 +78,7 @@ impl Policy {
         named: &Repository,
         known: &BTreeSet<Repository>,
         subject: &Subject,
+        categories: &dyn Categories,
     ) -> Result<Option<Grant>, Denial> {
         let is_hub = |repository: &Repository| repository.registry().is_docker_hub();
         if !self.origins_by_digest || is_hub(named) || !known.iter().any(is_hub) {
@@ -70,10 +86,10 @@ impl Policy {
         }
         // A name that stands for one of Docker Hub's was judged as that.
         let derived = self.origins.origins(named);
-        if derived.is_ok_and(|derived| derived.iter().any(is_hub)) {
+        if derived.is_ok_and(|derived| derived.iter().any(|origin| is_hub(&origin.repository))) {
             return Ok(None);
         }
-        match self.evaluate_content(known, subject) {
+        match self.evaluate_content_knowing(known, subject, categories) {
             Ok(grant) => Ok(Some(grant)),
             Err(denials) => match denials.into_iter().next() {
                 Some(denial) => Err(denial.of_origin(named.clone())),
@@ -148,7 +164,12 @@ mod tests {
     fn a_copy_of_what_docker_hub_has_is_docker_hubs() {
         let copy = |policy: &Policy, named: &str, known: &[&str]| {
             let known = known.iter().map(|text| text.parse().unwrap()).collect();
-            policy.evaluate_copy(&named.parse().unwrap(), &known, &Subject::Daemon)
+            policy.evaluate_copy(
+                &named.parse().unwrap(),
+                &known,
+                &Subject::Daemon,
+                &NothingKnown,
+            )
         };
         let enforcing = policy("enforce");
         let denied = |named: &str, known: &[&str]| copy(&enforcing, named, known).is_err();
@@ -190,7 +211,7 @@ mod tests {
         .unwrap();
         let copy: Repository = "ghcr.io/acme/copy".parse().unwrap();
         let known = BTreeSet::from(["evil/tool".parse().unwrap(), copy.clone()]);
-        let judged = by_name.evaluate_copy(&copy, &known, &Subject::Daemon);
+        let judged = by_name.evaluate_copy(&copy, &known, &Subject::Daemon, &NothingKnown);
         assert!(matches!(judged, Ok(None)));
         assert!(by_name.evaluate_content(&known, &Subject::Daemon).is_ok());
         let evil = BTreeSet::from(["evil/tool".parse().unwrap()]);

@@ -107,6 +107,9 @@ pub struct DockerHubFile {
     /// Docker Official Images. Absent: `deny`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub official: Option<Switch>,
+    /// Which names of the namespace `library` are official: `all`, or `listed`: those that are maintained today. Absent: `all`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub official_names: Option<OfficialNames>,
     /// Images of verified publishers. Absent: `deny`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_publisher: Option<Switch>,
@@ -119,6 +122,17 @@ pub struct DockerHubFile {
     /// Patterns of repositories that are allowed whatever their category.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repositories: Vec<String>,
+}
+
+/// Which names of the namespace `library` are official images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OfficialNames {
+    /// All of them.
+    #[default]
+    All,
+    /// Those in the list of official images that this version of ramgate brings along.
+    Listed,
 }
 
 /// Yes or no.

@@ -1,8 +1,6 @@
 //! `ramgate audit top`: what was asked for most.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,11 +9,16 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::line::{Line, Matter, shown};
-use crate::cli::{CommandError, Outcome, say};
+use super::tail::{printable, readable};
+use crate::audit_reader::{self, Decision};
+use crate::cli::{CommandError, Outcome, SettingsArgument, say};
 use crate::settings::duration;
 
+/// Count decisions by what they were about.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  ramgate audit top --denied --since 7d\n  ramgate audit top --json"
+)]
 pub(super) struct Top {
     /// Only what was denied.
     #[arg(long)]
@@ -29,6 +32,18 @@ pub(super) struct Top {
     /// Answer in JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    settings: SettingsArgument,
+}
+
+/// What a decision was about: those with the same are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+struct Matter {
+    /// A repository, or a host where no repository was seen; `-` for what could not be read.
+    name: String,
+    decision: String,
+    reason: String,
+    gate: String,
 }
 
 /// How often something was decided, and when last.
@@ -43,8 +58,10 @@ struct Count {
 // === impl Top ===
 
 impl Top {
-    pub(super) fn run(&self, file: &Path) -> Result<Outcome, CommandError> {
-        let counts = self.counts(file)?;
+    pub(super) fn run(&self) -> Result<Outcome, CommandError> {
+        let path = self.settings.load()?.audit.path;
+        readable(&path).map_err(CommandError::Failed)?;
+        let counts = self.counts(&path)?;
         if self.json {
             let text = serde_json::to_string_pretty(&counts)
                 .context("answer")
@@ -64,7 +81,7 @@ impl Top {
                 reason,
                 gate,
             } = matter;
-            let name = shown(&name);
+            let (name, reason) = (printable(&name), printable(&reason));
             say(format_args!(
                 "{count:>7}  {last:.0}  {decision:5}  {gate:6}  {name}  {reason}"
             ))?;
@@ -74,21 +91,19 @@ impl Top {
 
     /// The most frequent, the most frequent first.
     fn counts(&self, path: &Path) -> Result<Vec<Count>, CommandError> {
-        let open = File::open(path).with_context(|| path.display().to_string());
         let oldest = self.oldest()?;
         let mut counts: HashMap<Matter, (u64, Timestamp)> = HashMap::new();
-        for line in BufReader::new(open.map_err(CommandError::Failed)?).lines() {
-            let Some(line) = Line::read(&line?) else {
-                continue;
+        audit_reader::visit(path, |decision| {
+            let Ok(when) = decision.text("timestamp").parse::<Timestamp>() else {
+                return;
             };
-            if (self.denied && !line.is_denied()) || line.timestamp < oldest {
-                continue;
+            if (self.denied && !decision.is_denial()) || when < oldest {
+                return;
             }
-            let timestamp = line.timestamp;
-            let (count, last) = counts.entry(line.into_matter()).or_insert((0, timestamp));
+            let (count, last) = counts.entry(Matter::of(&decision)).or_insert((0, when));
             *count += 1;
-            *last = timestamp.max(*last);
-        }
+            *last = when.max(*last);
+        })?;
         let mut counts: Vec<Count> = counts
             .into_iter()
             .map(|(matter, (count, last))| Count {
@@ -108,5 +123,19 @@ impl Top {
         };
         let oldest = Timestamp::now().checked_sub(since);
         oldest.map_err(|error| CommandError::Usage(format!("--since: {error}")))
+    }
+}
+
+// === impl Matter ===
+
+impl Matter {
+    fn of(decision: &Decision) -> Self {
+        let field = |name| decision.text(name).to_owned();
+        Self {
+            name: decision.subject(),
+            decision: field("decision"),
+            reason: field("reason"),
+            gate: field("gate"),
+        }
     }
 }
