@@ -91,9 +91,7 @@ pub(crate) fn tags(tags: Tags, head: bool) -> Response<Body> {
 /// The answer, saying so if it stands in for an upstream that fails (RFC 7234, section 5.5.1, for those who know it).
 pub(crate) fn marked(mut response: Response<Body>, source: Source) -> Response<Body> {
     if source == Source::Stale {
-        let headers = response.headers_mut();
-        headers.insert(WARNING, RESPONSE_IS_STALE);
-        headers.insert(CACHE, HeaderValue::from_static("stale"));
+        response.headers_mut().insert(WARNING, RESPONSE_IS_STALE);
     }
     response
 }
@@ -240,8 +238,6 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 const REGISTRY_2: HeaderValue = HeaderValue::from_static("registry/2.0");
 const RESPONSE_IS_STALE: HeaderValue = HeaderValue::from_static("110 - \"Response is Stale\"");
-/// Where an answer comes from, if that is not what was to be expected.
-const CACHE: HeaderName = HeaderName::from_static("ramgate-cache");
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 /// The digest of what is served.
 pub(crate) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
