@@ -119,8 +119,30 @@ impl Check<'_> {
         if let Some(size) = &part.max_size {
             self.read(quantity::size(size), "mirror.max-size");
         }
+        let upstreams = self.upstreams(&part.upstreams, &mut logins);
+        Some(Mirror {
+            listen: listen?,
+            storage: storage?,
+            tag_ttl: tag_ttl?,
+            stale_if_error: stale_if_error?,
+            absent_ttl: absent_ttl?,
+            upstreams,
+            logins,
+            docker_config: match docker_config {
+                Some(path) => Some(path?),
+                None => None,
+            },
+        })
+    }
+
+    /// The upstreams; what they log in with goes to the other `logins`.
+    fn upstreams(
+        &mut self,
+        parts: &BTreeMap<String, UpstreamPart>,
+        logins: &mut Vec<Login>,
+    ) -> BTreeMap<Registry, Upstream> {
         let mut upstreams = BTreeMap::new();
-        for (name, upstream) in &part.upstreams {
+        for (name, upstream) in parts {
             let key = format!("mirror.upstreams.{name}");
             let registry = name
                 .parse::<Registry>()
@@ -152,19 +174,7 @@ impl Check<'_> {
                 );
             }
         }
-        Some(Mirror {
-            listen: listen?,
-            storage: storage?,
-            tag_ttl: tag_ttl?,
-            stale_if_error: stale_if_error?,
-            absent_ttl: absent_ttl?,
-            upstreams,
-            logins,
-            docker_config: match docker_config {
-                Some(path) => Some(path?),
-                None => None,
-            },
-        })
+        upstreams
     }
 
     fn logins(&mut self, parts: &[LoginPart]) -> Vec<Login> {
@@ -312,10 +322,10 @@ mod tests {
             &[
                 "line 1: mirror.docker-config: `config.json` is not an absolute path",
                 "line 4: mirror.credentials[1]: this prefix stands here already",
-                "line 5: mirror.credentials[2]: prefix: `ghcr.io/Acme` has no path: the repository is not lower-case letters, digits and separators",
+                "line 5: mirror.credentials[2]: prefix: the path in `ghcr.io/Acme` is none of a repository: invalid reference format",
                 "line 6: mirror.credentials[3]: `username` with `password-file`, or `credential-helper` is missing",
                 "line 7: mirror.credentials[4]: credential-helper: `/bin/sh` is not the end of a program's name, as `ecr-login` is of `docker-credential-ecr-login`",
-                "line 8: mirror.upstreams.quay.io.redirect-hosts[0]: `a b` is no host: the host has a character or an empty label that no host name has",
+                "line 9: mirror.upstreams.quay.io.redirect-hosts[0]: `a b` is no host: the host has a character or an empty label that no host name has",
             ],
         );
     }
