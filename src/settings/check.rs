@@ -142,8 +142,32 @@ impl Check<'_> {
             .as_deref()
             .map(|path| self.path(path, "mirror.docker-config"));
         let mut logins = self.logins(&part.credentials);
+        let upstreams = self.upstreams(&part.upstreams, &mut logins);
+        Some(Mirror {
+            listen: listen?,
+            storage: storage?,
+            max_size_bytes,
+            pins,
+            tag_ttl: tag_ttl?,
+            stale_if_error: stale_if_error?,
+            absent_ttl: absent_ttl?,
+            upstreams,
+            logins,
+            docker_config: match docker_config {
+                Some(path) => Some(path?),
+                None => None,
+            },
+        })
+    }
+
+    /// The upstreams; what they log in with goes to the other `logins`.
+    fn upstreams(
+        &mut self,
+        parts: &BTreeMap<String, UpstreamPart>,
+        logins: &mut Vec<Login>,
+    ) -> BTreeMap<Registry, Upstream> {
         let mut upstreams = BTreeMap::new();
-        for (name, upstream) in &part.upstreams {
+        for (name, upstream) in parts {
             let key = format!("mirror.upstreams.{name}");
             let registry = name
                 .parse::<Registry>()
@@ -175,21 +199,7 @@ impl Check<'_> {
                 );
             }
         }
-        Some(Mirror {
-            listen: listen?,
-            storage: storage?,
-            max_size_bytes,
-            pins,
-            tag_ttl: tag_ttl?,
-            stale_if_error: stale_if_error?,
-            absent_ttl: absent_ttl?,
-            upstreams,
-            logins,
-            docker_config: match docker_config {
-                Some(path) => Some(path?),
-                None => None,
-            },
-        })
+        upstreams
     }
 
     fn logins(&mut self, parts: &[LoginPart]) -> Vec<Login> {
@@ -339,7 +349,7 @@ mod tests {
             &[
                 "line 1: mirror.docker-config: `config.json` is not an absolute path",
                 "line 4: mirror.credentials[1]: this prefix stands here already",
-                "line 5: mirror.credentials[2]: prefix: `ghcr.io/Acme` has no path: invalid reference format",
+                "line 5: mirror.credentials[2]: prefix: the path in `ghcr.io/Acme` is none of a repository: invalid reference format",
                 "line 6: mirror.credentials[3]: `username` with `password-file`, or `credential-helper` is missing",
                 "line 7: mirror.credentials[4]: credential-helper: `/bin/sh` is not the end of a program's name, as `ecr-login` is of `docker-credential-ecr-login`",
                 "line 9: mirror.upstreams.quay.io.redirect-hosts[0]: `a b` is no host: the host has a character or an empty label that no host name has",

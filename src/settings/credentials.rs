@@ -70,7 +70,9 @@ fn prefix(text: &str) -> Result<(Registry, Option<String>), String> {
     if path.is_empty() {
         return Ok((registry, None));
     }
-    check_path(path).map_err(|error| format!("prefix: `{text}` has no path: {error}"))?;
+    check_path(path).map_err(|error| {
+        format!("prefix: the path in `{text}` is none of a repository: {error}")
+    })?;
     Ok((registry, Some(path.to_owned())))
 }
 

@@ -17,6 +17,8 @@ struct State {
     rest: Option<Rest>,
     /// Connections that failed in a row.
     failures: u32,
+    /// Whether one has been let through to see if it is back.
+    probing: bool,
 }
 
 /// Why an upstream is not asked, and until when.
@@ -45,13 +47,11 @@ impl Circuit {
         match state.rest {
             Some(rest) if rest.until > now => Err(rest),
             Some(rest) => {
-                state.rest = match rest.why {
-                    Why::RateLimited => None,
-                    Why::Unreachable => Some(Rest {
-                        until: now + patience,
-                        why: rest.why,
-                    }),
-                };
+                state.probing = rest.why == Why::Unreachable;
+                state.rest = state.probing.then(|| Rest {
+                    until: now + patience,
+                    why: rest.why,
+                });
                 Ok(())
             }
             None => Ok(()),
@@ -62,6 +62,7 @@ impl Circuit {
     pub(crate) fn answered(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.failures = 0;
+        state.probing = false;
         if state.rest.is_some_and(|rest| rest.why == Why::Unreachable) {
             state.rest = None;
         }
@@ -70,11 +71,14 @@ impl Circuit {
     /// It could not be reached. Once may be chance; from the second time on it is left alone, longer each time.
     pub(crate) fn failed(&self, now: Instant) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Many may have been under way when it failed, which makes it no worse.
+        let resting = state.rest.is_some_and(|rest| rest.until > now);
+        if resting && !state.probing {
+            return;
+        }
+        state.probing = false;
         state.failures = state.failures.saturating_add(1);
-        let limited = state
-            .rest
-            .is_some_and(|rest| rest.why == Why::RateLimited && rest.until > now);
-        if state.failures < FAILURES_MIN || limited {
+        if state.failures < FAILURES_MIN {
             return;
         }
         let doublings = (state.failures - FAILURES_MIN).min(5);
@@ -157,15 +161,27 @@ mod tests {
 
     #[test]
     fn rests_grow_and_have_an_end() {
-        let (circuit, now) = (Circuit::default(), Instant::now());
-        let rests: Vec<u64> = (0..9)
-            .map(|_| {
-                circuit.failed(now);
-                let rest = circuit.admit(now, PATIENCE).err();
-                rest.map_or(0, |rest| (rest.until - now).as_secs())
-            })
-            .collect();
+        let (circuit, mut now) = (Circuit::default(), Instant::now());
+        let mut rests = Vec::new();
+        for _ in 0..9 {
+            circuit.admit(now, PATIENCE).unwrap();
+            circuit.failed(now);
+            let rest = circuit.admit(now, PATIENCE).err();
+            let seconds = rest.map_or(0, |rest| (rest.until - now).as_secs());
+            rests.push(seconds);
+            now += Duration::from_secs(seconds);
+        }
         assert_eq!(rests, [0, 1, 2, 4, 8, 16, 30, 30, 30]);
+    }
+
+    #[test]
+    fn many_failures_at_once_are_one() {
+        let (circuit, now) = (Circuit::default(), Instant::now());
+        for _ in 0..100 {
+            circuit.failed(now);
+        }
+        let rest = circuit.admit(now, PATIENCE).unwrap_err();
+        assert_eq!(rest.until - now, BACK_OFF);
     }
 
     #[test]
