@@ -59,6 +59,7 @@ impl Host {
                 "storage": format!("file://{}", host.path("mirror").display()),
                 "upstreams": { "docker.io": upstream, "ghcr.io": upstream },
             },
+            "metrics": { "enabled": false },
             "audit": { "path": host.path("audit.jsonl") },
         });
         std::fs::write(host.path("settings.json"), settings.to_string()).unwrap();

@@ -173,6 +173,7 @@ fn a_running_ramgate_answers_from_its_own_catalogue() {
     settings["plugin"] = serde_json::json!({ "socket": site.path("plugins/ramgate.sock") });
     settings["mirror"] = serde_json::json!({ "listen": "127.0.0.1:0" });
     settings["egress"] = serde_json::json!({ "listen": "127.0.0.2:0" });
+    settings["metrics"] = serde_json::json!({ "enabled": false });
     settings["audit"] = serde_json::json!({ "path": site.path("audit.jsonl") });
     std::fs::write(site.path("settings.json"), settings.to_string()).unwrap();
     let serving = Command::new(env!("CARGO_BIN_EXE_ramgate"))

@@ -320,10 +320,17 @@ not a line
 #[test]
 fn audit_top_counts_what_was_denied_most() {
     let host = Host::new("{}");
-    let log = host.path("audit.jsonl");
+    let log = host.path("log/audit.jsonl");
+    std::fs::create_dir_all(log.parent().unwrap()).unwrap();
     std::fs::write(&log, AUDIT).unwrap();
-    let log = log.to_str().unwrap();
-    let top = stdout(&ramgate(&["audit", "top", "--denied", "--file", log]));
+    let settings = host.settings();
+    let top = stdout(&ramgate(&[
+        "audit",
+        "top",
+        "--denied",
+        "--settings",
+        &settings,
+    ]));
     let lines: Vec<Vec<&str>> = top
         .lines()
         .map(|line| line.split_whitespace().collect())
@@ -350,33 +357,40 @@ fn audit_top_counts_what_was_denied_most() {
         ]
     );
     let json = stdout(&ramgate(&[
-        "audit", "top", "--json", "--limit", "1", "--file", log,
+        "audit",
+        "top",
+        "--json",
+        "--limit",
+        "1",
+        "--settings",
+        &settings,
     ]));
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json[0]["count"], 2);
     assert_eq!(json[0]["name"], "docker.io/evil/tool");
     assert_eq!(json.as_array().unwrap().len(), 1);
-    let none = ramgate(&["audit", "top", "--since", "1m", "--file", log]);
+    let none = ramgate(&["audit", "top", "--since", "1m", "--settings", &settings]);
     assert_eq!(stdout(&none), "");
-    let wrong = ramgate(&["audit", "top", "--since", "soon", "--file", log]);
+    let wrong = ramgate(&["audit", "top", "--since", "soon", "--settings", &settings]);
     assert_eq!(wrong.status.code(), Some(64));
 }
 
 #[test]
 fn audit_tail_shows_decisions_in_words_or_as_they_are() {
     let host = Host::new("{}");
-    let log = host.path("audit.jsonl");
+    let log = host.path("log/audit.jsonl");
+    std::fs::create_dir_all(log.parent().unwrap()).unwrap();
     std::fs::write(&log, AUDIT).unwrap();
-    let log = log.to_str().unwrap();
+    let settings = host.settings();
     let tail = |more: &[&str]| {
-        let arguments = ["audit", "tail", "--no-follow", "--file", log];
+        let arguments = ["audit", "tail", "--settings", &settings];
         stdout(&ramgate(&[&arguments, more].concat()))
     };
     let text = tail(&["--denied"]);
     assert_eq!(text.lines().count(), 3);
     assert_eq!(
         text.lines().nth(1).unwrap(),
-        "2026-09-01T10:00:01Z deny  mirror docker.io/evil/tool:1 action=pull reason=category-not-allowed by=daemon"
+        "2026-09-01T10:00:01Z  deny   mirror  pull     docker.io/evil/tool  category-not-allowed (docker-hub.community)  daemon"
     );
     assert_eq!(tail(&["--json"]).lines().count(), 4);
 }

@@ -324,7 +324,7 @@ fn validate_points_at_the_place() {
     assert_eq!(
         stderr(&output),
         "ramgate: policy.json: line 3: registrys: unknown key, did you mean `registries`?; known here: $schema, contact, \
-         docker-hub, egress, local-images, mode, origins, registries, subjects, version, watch\n\
+         docker-hub, egress, local-images, mode, origins, origins-by-digest, registries, subjects, version, watch\n\
          ramgate:     \"registrys\": []\n\
          ramgate:     ^\n"
     );

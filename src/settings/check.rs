@@ -328,8 +328,8 @@ mod tests {
                 "line 9: mirror.upstreams.index.docker.io.url: `https://a.example/path` is not of the form `https://host[:port]`: the host has a character or an empty label that no host name has",
                 "line 10: mirror.upstreams.ghcr.io: `username` and `password-file` come together",
                 "line 14: egress.upstream-proxy: `username` and `password-file` come together",
-                "line 14: egress.upstream-proxy.no-proxy: `10.0.0.0/33` is no host, domain, address or network; write as in `acme.example`, `.acme.example`, `10.0.0.0/8`",
                 "line 14: egress.upstream-proxy.url: `https://proxy.acme.example` is not of the form `http://host:port`; the proxy is spoken to without TLS, and given credentials by `username` and `password-file`",
+                "line 14: egress.upstream-proxy.no-proxy: `10.0.0.0/33` is no host, domain, address or network; write as in `acme.example`, `.acme.example`, `10.0.0.0/8`",
             ],
         );
     }
