@@ -33,7 +33,7 @@ async fn check(bad: impl Fn(&Request) -> Vec<Step> + Send + Sync + 'static) -> S
     stage.upstream.now(good);
     let answer = stage.get(&blob()).await;
     assert_eq!((answer.status, answer.body), (200, Ok(BLOB.to_vec())));
-    assert_eq!(stage.kept(), 1);
+    stage.keeps_one().await;
     stage
 }
 
@@ -158,8 +158,8 @@ async fn a_blob_that_drips_is_given_up() {
         with_length(1 << 40, vec![drip])
     })
     .await;
-    // Twice the time for the whole, where a rate is asked for from the first second on.
-    assert!(started.elapsed() < Duration::from_secs(10));
+    // Twice the time for the whole, for each of six times that the rest is asked for.
+    assert!(started.elapsed() < Duration::from_secs(60));
     stage.logged("upstream failed");
 }
 
@@ -271,7 +271,7 @@ async fn a_manifest_is_not_unpacked_whatever_coding_it_claims() {
 }
 
 #[tokio::test]
-async fn a_hundred_broken_downloads_leave_no_file_and_no_connection() {
+async fn broken_downloads_leave_no_file_and_no_connection() {
     let stage = Stage::new(|request| {
         if request.is_manifest() {
             return manifest(request, MANIFEST);
@@ -296,7 +296,8 @@ async fn a_hundred_broken_downloads_leave_no_file_and_no_connection() {
             .num_alive_tasks()
     };
     let (descriptors_before, tasks_before) = (descriptors(), tasks());
-    for number in 0..100 {
+    // Each is asked for again some times, which takes seconds.
+    for number in 1..7 {
         let answer = get(number).await;
         assert!(answer.status >= 400 || answer.body.is_err(), "{answer:?}");
     }

@@ -141,6 +141,15 @@ impl Stage {
         assert!(log.contains(text), "`{text}` is not in the log:\n{log}");
     }
 
+    /// That what came is kept. Not at once: the client has its last byte once the digest is known to be right.
+    pub(crate) async fn keeps_one(&self) {
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        while self.kept() != 1 {
+            assert!(std::time::Instant::now() < deadline, "{}", self.kept());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Every file of the store that holds content under its digest, which must be what its name says.
     #[track_caller]
     pub(crate) fn kept(&self) -> usize {
