@@ -66,7 +66,7 @@ impl Stage {
             Gates::InForce => (base_policy(), Steering::STANDARD),
             Gates::Open => (open_policy(), Steering::default()),
         };
-        lab.install_ramgate(ramgate, &policy, &Lab::settings())?;
+        lab.install_ramgate(ramgate, &policy, &settings())?;
         lab.start_ramgate()?;
         lab.steer_engine(steering)?;
         equip(&lab)?;
@@ -295,6 +295,18 @@ fn equip(lab: &Lab) -> Result<()> {
     lab.run("chmod", &["755", "/usr/local/bin/git"])?
         .expect_success()?;
     Ok(())
+}
+
+/// Hosts inside count as named, so that what stops a way to them is the policy and not their address.
+fn settings() -> Value {
+    let mut settings = Lab::settings();
+    for host in ["denied.example", "10.231.0.11"] {
+        let upstream = json!({ "url": format!("https://{host}"), "ca-file": Lab::CA_FILE });
+        if let Some(Value::Object(upstreams)) = settings.pointer_mut("/mirror/upstreams") {
+            upstreams.insert(host.to_owned(), upstream);
+        }
+    }
+    settings
 }
 
 /// That of the scenarios.
