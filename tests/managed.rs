@@ -66,6 +66,7 @@ fn lay_out(lab: &Lab, plugin: &Path) -> Result<()> {
     let drop_in = "packaging/docker.service.d/ramgate.conf";
     let content = std::fs::read(checkout.join(drop_in))?;
     lab.write_file(&format!("{CHECKOUT}/{drop_in}"), content)?;
+    lab.name_docker_hub()?;
     let built = lab.path(&format!("{CHECKOUT}/target"));
     std::fs::create_dir_all(&built)?;
     let copied = Command::new("cp")

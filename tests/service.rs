@@ -66,6 +66,7 @@ fn lay_out(lab: &Lab) -> Result<()> {
         let content = std::fs::read(packaging.join(file))?;
         lab.write_file(&format!("{CHECKOUT}/packaging/{file}"), content)?;
     }
+    lab.name_docker_hub()?;
     lab.remove_file(DAEMON_JSON)
 }
 

@@ -73,6 +73,12 @@ impl<'a> Site<'a> {
     }
 }
 
+/// A trace without what is below `path`.
+pub(crate) fn without(trace: &str, path: &str) -> String {
+    let kept = trace.lines().filter(|line| !line.contains(path));
+    kept.collect::<Vec<_>>().join("\n")
+}
+
 /// Compares two traces.
 pub(crate) fn same(before: &str, after: &str) -> Result<()> {
     if before == after {
@@ -98,6 +104,7 @@ pub(crate) fn lay_out(lab: &Lab) -> Result<()> {
     let built = build()?;
     put_program(lab, PROGRAM, &built)?;
     put_program(lab, &format!("{CHECKOUT}/target/release/ramgate"), &built)?;
+    lab.name_docker_hub()?;
     lab.write_file(
         DAEMON_JSON,
         "{\n\t\"log-level\": \"info\",\n\t\"debug\": false\n}",

@@ -38,6 +38,7 @@ impl Process {
             "engine": { "socket": path("no-engine.sock") },
             "plugin": { "enabled": false },
             "egress": { "enabled": false },
+            "metrics": { "enabled": false },
             "audit": { "path": path("audit.jsonl") },
             "mirror": mirror,
         });

@@ -11,7 +11,7 @@ cgroups=/sys/fs/cgroup
 if [[ ${2-} != inside ]]; then
     # `/proc/self/mounts` tells which hierarchies the host has, and with which controllers.
     while read -r _ path kind _; do
-        [[ $kind == cgroup || $kind == cgroup2 ]] || continue
+        [[ $path == "$cgroups"* && ( $kind == cgroup || $kind == cgroup2 ) ]] || continue
         mkdir -p "$path/$name"
         for file in cpuset.cpus cpuset.mems; do
             if [[ $kind == cgroup && -e $path/$file ]]; then
@@ -27,7 +27,9 @@ read -r pid _ </proc/self/stat # /proc is still the lab's
 echo "$pid" >/run/lab/server.pid
 mount --make-rprivate /
 
-mapfile -t hierarchies < <(awk '$3 == "cgroup" || $3 == "cgroup2" { print $2, $3, $4 }' /proc/self/mounts)
+# Those of the roots beside this one are the same again.
+mapfile -t hierarchies < <(awk -v top="$cgroups" \
+    'index($2, top) == 1 && ($3 == "cgroup" || $3 == "cgroup2") { print $2, $3, $4 }' /proc/self/mounts)
 umount --recursive "$cgroups"
 [[ ${hierarchies[*]} == "$cgroups cgroup2 "* ]] || mount -t tmpfs -o mode=755 cgroup "$cgroups"
 for hierarchy in "${hierarchies[@]}"; do

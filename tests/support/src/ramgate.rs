@@ -59,6 +59,18 @@ impl Lab {
         } } })
     }
 
+    /// Writes settings that name Docker Hub's stand-in and nothing else: it is at a private address, which the mirror fetches from
+    /// only where the settings name it. Its authority is one of the system's.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn name_docker_hub(&self) -> Result<()> {
+        let upstream =
+            json!({ "url": "https://registry-1.docker.io", "token-realms": ["auth.docker.io"] });
+        self.write_settings(&json!({ "mirror": { "upstreams": { "docker.io": upstream } } }))
+    }
+
     /// Puts the program `binary` of the host, a policy and settings where a server has them.
     ///
     /// # Errors
