@@ -3,6 +3,7 @@
 mod check;
 mod decide;
 mod ledger;
+mod mirror;
 mod policy;
 mod serve;
 
@@ -41,6 +42,8 @@ enum Command {
     Decide(decide::Decide),
     /// Show and change what is known of where images came from.
     Ledger(ledger::Arguments),
+    /// Look at, verify and clean up what the mirror keeps.
+    Mirror(mirror::Arguments),
     /// Write, check or describe the policy.
     Policy(policy::Arguments),
     /// Print a completion script for a shell.
@@ -98,6 +101,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Decide(command) => command.run(arguments.log),
         Command::Ledger(command) => command.run(),
+        Command::Mirror(command) => command.run(),
         Command::Policy(command) => command.run(),
         Command::Completions { shell } => {
             clap_complete::generate(

@@ -13,6 +13,7 @@ mod serve;
 mod settings;
 mod signals;
 mod sockets;
+mod storage;
 mod telemetry;
 mod unix;
 

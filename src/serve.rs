@@ -221,7 +221,7 @@ fn mirror_config(
         logins: part.logins.clone(),
         docker_config: part.docker_config.clone(),
         canaries,
-        ..ramgate_mirror::Config::new(part.storage.clone())
+        ..ramgate_mirror::Config::new(crate::storage::open(part)?)
     })
 }
 
@@ -230,7 +230,7 @@ fn announce(settings: &Settings, policy: &LivePolicy) {
         tracing::info!(socket = %socket.display(), "engine gate listens");
     }
     if let Some(mirror) = &settings.mirror {
-        tracing::info!(address = %mirror.listen, storage = %mirror.storage.display(), "registry gate listens");
+        tracing::info!(address = %mirror.listen, storage = %mirror.storage, "registry gate listens");
     }
     if let Some(address) = settings.egress_listen {
         tracing::info!(%address, "network gate listens");

@@ -6,13 +6,16 @@ mod check;
 mod credentials;
 pub(crate) mod file;
 mod quantity;
+mod storage;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) use ramgate_mirror::{Login, LoginSource};
+use ramgate_mirror::{Pin, Url};
 use ramgate_policy::Registry;
 use ramgate_policy::document::Findings;
 use thiserror::Error;
@@ -36,7 +39,9 @@ pub(crate) struct Settings {
 #[derive(Clone, Debug)]
 pub(crate) struct Mirror {
     pub(crate) listen: SocketAddr,
-    pub(crate) storage: PathBuf,
+    pub(crate) storage: Storage,
+    pub(crate) max_size_bytes: Option<u64>,
+    pub(crate) pins: Vec<Pin>,
     pub(crate) tag_ttl: Duration,
     pub(crate) stale_if_error: Duration,
     pub(crate) absent_ttl: Duration,
@@ -44,6 +49,25 @@ pub(crate) struct Mirror {
     /// Those of upstreams too.
     pub(crate) logins: Vec<Login>,
     pub(crate) docker_config: Option<PathBuf>,
+}
+
+/// Where the mirror keeps things.
+#[derive(Clone, Debug)]
+pub(crate) enum Storage {
+    Directory(PathBuf),
+    Bucket {
+        url: Url,
+        options: BTreeMap<String, StorageOption>,
+        spool: PathBuf,
+    },
+}
+
+/// What the client of an object store is told.
+#[derive(Clone)]
+pub(crate) enum StorageOption {
+    Value(String),
+    /// It stands in a file.
+    File(PathBuf),
 }
 
 /// Where a registry is really reached.
@@ -74,6 +98,29 @@ pub(crate) enum SettingsError {
         /// What is wrong.
         findings: Findings,
     },
+}
+
+// === impl Storage ===
+
+impl fmt::Display for Storage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path) => write!(formatter, "{}", path.display()),
+            Self::Bucket { url, .. } => write!(formatter, "{url}"),
+        }
+    }
+}
+
+// === impl StorageOption ===
+
+impl fmt::Debug for StorageOption {
+    // It may be a key, although keys belong into files.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(_) => formatter.write_str("Value"),
+            Self::File(path) => formatter.debug_tuple("File").field(path).finish(),
+        }
+    }
 }
 
 // === impl Settings ===

@@ -14,6 +14,7 @@ use tokio::runtime::Runtime;
 
 use crate::Bench;
 use crate::load::{Address, Sender};
+use crate::message::IMAGE;
 use crate::rounds::{Figure, Pair, Unit, median};
 use crate::table::Table;
 
@@ -189,7 +190,6 @@ async fn ask(
 }
 
 const KIND: EngineKind = EngineKind::Docker28_5;
-const IMAGE: &str = "alpine:3";
 /// In a round.
 const CONTAINERS: usize = 8;
 /// A start takes long beside a question; both vary by more than this from round to round.

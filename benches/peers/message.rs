@@ -113,6 +113,9 @@ impl Asked {
     }
 }
 
+/// What is created: an image that the engine has.
+pub(crate) const IMAGE: &str = "alpine:3";
+
 const HEADERS: [(&str, &str); 4] = [
     ("host", "plugin.moby.localhost"),
     ("user-agent", "Go-http-client/1.1"),
@@ -121,4 +124,5 @@ const HEADERS: [(&str, &str); 4] = [
 ];
 
 /// What `docker run -d -p 8080:80 --restart unless-stopped -v data:/data alpine …` of Docker 28 sends.
+/// Of [`IMAGE`].
 const CREATE: &str = include_str!("create.json");

@@ -25,7 +25,8 @@ pub(crate) struct Ramgate {
     /// From the start of the process to the word that it is ready.
     pub(crate) ready_in: Duration,
     pub(crate) mirror: SocketAddr,
-    directory: TempDir,
+    /// Goes with the value.
+    _directory: TempDir,
 }
 
 // === impl Binary ===
@@ -82,12 +83,8 @@ impl Ramgate {
             server,
             ready_in: started.elapsed(),
             mirror,
-            directory,
+            _directory: directory,
         })
-    }
-
-    pub(crate) fn plugin_socket(&self) -> PathBuf {
-        self.directory.path().join(PLUGIN_SOCKET)
     }
 }
 

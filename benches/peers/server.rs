@@ -1,6 +1,7 @@
 //! A server in a process of its own, which ends with the value.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -39,16 +40,9 @@ impl Server {
         Ok(server)
     }
 
-    /// The time that its threads have spent on processors so far, in seconds.
-    pub(crate) fn cpu_seconds(&self) -> Result<f64> {
-        let mut nanoseconds = 0.0;
-        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            // A thread may leave meanwhile.
-            let told = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
-            let run = told.split(' ').next().unwrap_or_default();
-            nanoseconds += run.parse::<f64>().unwrap_or(0.0);
-        }
-        Ok(nanoseconds / 1e9)
+    /// Where the kernel tells of its process.
+    pub(crate) fn proc(&self) -> PathBuf {
+        Path::new("/proc").join(self.child.id().to_string())
     }
 
     /// The memory that it has in RAM, in bytes.
@@ -63,6 +57,18 @@ impl Server {
             .with_context(|| format!("`{path}` tells no memory"))?;
         Ok(kibibytes * 1024)
     }
+}
+
+/// The time that the threads of the process at `proc` have spent on processors so far, in seconds.
+pub(crate) fn cpu_seconds(proc: &Path) -> Result<f64> {
+    let mut nanoseconds = 0.0;
+    for thread in fs::read_dir(proc.join("task"))? {
+        // A thread may leave meanwhile.
+        let told = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+        let run = told.split(' ').next().unwrap_or_default();
+        nanoseconds += run.parse::<f64>().unwrap_or(0.0);
+    }
+    Ok(nanoseconds / 1e9)
 }
 
 impl Drop for Server {

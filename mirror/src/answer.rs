@@ -1,7 +1,9 @@
 //! Every answer of the mirror: the one place that knows how a decision looks in the registry protocol.
 
 use axum::body::Body;
-use axum::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, LINK, RETRY_AFTER, WARNING};
+use axum::http::header::{
+    ACCEPT_RANGES, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LINK, RETRY_AFTER, WARNING,
+};
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 use ramgate_policy::{Denial, Digest};
@@ -9,6 +11,7 @@ use serde_json::json;
 use thiserror::Error;
 
 use crate::audit::Source;
+use crate::blobs::Found as Blob;
 use crate::manifest::{InvalidManifest, Manifest};
 use crate::path::InvalidPath;
 use crate::tags::Tags;
@@ -35,6 +38,15 @@ pub(crate) enum Unserved {
     /// Where it comes from could not be noted.
     #[error("the ledger failed")]
     Ledger(#[from] ramgate_provenance::LedgerError),
+    /// The part that is asked for begins past the end.
+    #[error("the blob has {size_bytes} bytes and none in this range")]
+    Range {
+        /// Of the whole blob.
+        size_bytes: u64,
+    },
+    /// Another request for the same was answered so.
+    #[error(transparent)]
+    Shared(std::sync::Arc<Self>),
 }
 
 /// What kind of thing was not found.
@@ -64,9 +76,22 @@ pub(crate) fn manifest(manifest: &Manifest, digest: &Digest, head: bool) -> Resp
     content(body, media_type, manifest.bytes.len() as u64, digest)
 }
 
-/// A blob; for HEAD, its headers.
-pub(crate) fn blob(body: Body, size: u64, digest: &Digest) -> Response<Body> {
-    content(body, OCTETS, size, digest)
+/// A blob, or a part of it; for HEAD, its headers.
+pub(crate) fn blob(blob: Blob, digest: &Digest) -> Response<Body> {
+    let size = blob.size_bytes;
+    let part = blob.part;
+    let length = part.as_ref().map_or(size, |part| part.end - part.start);
+    let mut response = content(blob.body, OCTETS, length, digest);
+    let headers = response.headers_mut();
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if let Some(part) = part {
+        let range = format!("bytes {}-{}/{size}", part.start, part.end.saturating_sub(1));
+        if let Ok(range) = HeaderValue::try_from(range) {
+            headers.insert(CONTENT_RANGE, range);
+        }
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
+    response
 }
 
 /// A page of tags, and where the next one is.
@@ -193,6 +218,14 @@ pub(crate) fn unserved(problem: &Unserved, kind: Kind) -> Response<Body> {
         Unserved::Store(_) | Unserved::Ledger(_) => {
             error(StatusCode::INTERNAL_SERVER_ERROR, "UNAVAILABLE", &text)
         }
+        Unserved::Range { size_bytes } => {
+            let mut response = error(StatusCode::RANGE_NOT_SATISFIABLE, "SIZE_INVALID", &text);
+            if let Ok(range) = HeaderValue::try_from(format!("bytes */{size_bytes}")) {
+                response.headers_mut().insert(CONTENT_RANGE, range);
+            }
+            response
+        }
+        Unserved::Shared(problem) => unserved(problem, kind),
     }
 }
 

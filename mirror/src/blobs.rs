@@ -1,90 +1,159 @@
-//! Serves blobs: from the store, or streamed from the upstream while they are verified and stored.
-//!
-//! INVARIANT(last-byte): while a blob streams, its last piece is held back until the digest of the whole is known to be
-//! right. If it is not, the connection breaks off, so that no client takes a wrong blob for whole.
+//! Serves blobs, whole or in part: from the store, or from what is arriving of them.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use futures_util::StreamExt as _;
+use futures_util::TryStreamExt as _;
 use ramgate_policy::{Digest, Permit, Policy};
-use reqwest::{Method, Response};
-use tokio::io::AsyncReadExt as _;
-use tokio::sync::mpsc;
-use tokio_util::io::ReaderStream;
+use reqwest::Method;
 
 use crate::answer::Unserved;
 use crate::audit::Source;
+use crate::flight::{Flight, Reader, length};
 use crate::mirror::Mirror;
 use crate::origins::CONFIG_SIZE_MAX_BYTES;
-use crate::store::Incoming;
+use crate::range::Wanted;
+use crate::store::Content;
 use crate::upstream::Resource;
 
-/// A blob: its body, size in bytes, and where it came from.
-pub(crate) type Found = (Body, u64, Source);
-
-/// Why a stream breaks off. The client sees only that it does.
-#[derive(Debug, thiserror::Error)]
-#[error("the blob is not what its digest says, or its upstream broke off")]
-struct BrokenOff;
+/// A blob, or a part of it.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) body: Body,
+    /// Of the whole blob.
+    pub(crate) size_bytes: u64,
+    /// What of it is in the body; `None` for all of it.
+    pub(crate) part: Option<Range<u64>>,
+    pub(crate) source: Source,
+}
 
 // === impl Mirror ===
 
 impl Mirror {
-    /// Finds the blob in the permitted repository; `head` wants no body.
+    /// Finds the blob in the permitted repository; `head` wants no body, and `range` is the header of that name.
     pub(crate) async fn blob(
+        &self,
+        permit: &Permit,
+        policy: &Arc<Policy>,
+        digest: &Digest,
+        head: bool,
+        range: Option<&str>,
+    ) -> Result<Found, Unserved> {
+        // A store that fails makes the mirror slow and not wrong: the upstream has it all.
+        let kept = self.seen(self.store().blob(permit, digest).await).flatten();
+        if let Some(content) = kept {
+            if head {
+                return Ok(Found::head(content.size(), Source::Hit));
+            }
+            self.note_config(permit, digest, &content).await?;
+            return found(content, range);
+        }
+        if head {
+            return self.blob_head(permit, policy, digest).await;
+        }
+        let flight = self.flight(permit, policy, digest).await?;
+        let size = flight.begun().await.map_err(Unserved::Shared)?;
+        self.board_for(permit, policy, flight, size, range).await
+    }
+
+    async fn blob_head(
         &self,
         permit: &Permit,
         policy: &Policy,
         digest: &Digest,
-        head: bool,
     ) -> Result<Found, Unserved> {
-        if let Some((file, size)) = self.store().blob(permit, digest).await? {
-            let body = if head {
-                Body::empty()
-            } else {
-                self.note_config(permit, digest, size).await?;
-                Body::from_stream(ReaderStream::with_capacity(file, PIECE_BYTES))
-            };
-            return Ok((body, size, Source::Hit));
+        if let Some(flight) = self.flights().find(digest)
+            && flight.serves(permit.repository())
+        {
+            let size = flight.begun().await.map_err(Unserved::Shared)?;
+            return Ok(Found::head(size, Source::Miss));
         }
-        let resource = Resource::Blob(digest);
-        // The bytes may be here from another repository. That this one has them too, only its registry can say.
-        if head || self.store().has_content(digest).await? {
-            let response = self
-                .upstreams()
-                .fetch(permit, policy, Method::HEAD, resource)
-                .await?;
-            if head {
-                return Ok((Body::empty(), length(&response)?, Source::Miss));
-            }
-            self.store().link_blob(permit, digest).await?;
-            if let Some((file, size)) = self.store().blob(permit, digest).await? {
-                self.note_config(permit, digest, size).await?;
-                return Ok((
-                    Body::from_stream(ReaderStream::with_capacity(file, PIECE_BYTES)),
-                    size,
-                    Source::Hit,
-                ));
-            }
-        }
-        let response = self
-            .upstreams()
-            .fetch(permit, policy, Method::GET, resource)
+        let upstreams = self.upstreams();
+        let response = upstreams
+            .fetch(permit, policy, Method::HEAD, Resource::Blob(digest))
             .await?;
-        let size = length(&response)?;
-        let incoming = self.store().begin(digest).await?;
-        let (pieces, stream) = mpsc::channel(PIECES_AHEAD);
-        let download = Download {
-            mirror: self.clone(),
-            permit: permit.clone(),
-            digest: digest.clone(),
-            size,
+        Ok(Found::head(length(&response)?, Source::Miss))
+    }
+
+    /// A flight that brings the blob for the permitted repository.
+    async fn flight(
+        &self,
+        permit: &Permit,
+        policy: &Arc<Policy>,
+        digest: &Digest,
+    ) -> Result<Arc<Flight>, Unserved> {
+        let repository = permit.repository();
+        loop {
+            let flight = self.board(permit, policy, digest);
+            if flight.is_led_by(repository) {
+                return Ok(flight);
+            }
+            // Another repository's. What its registry refuses, this one's may have: then that flight is over soon.
+            if flight.begun().await.is_err() {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            if !flight.serves(repository) {
+                // INVARIANT(linked): that this repository has the blob, only its registry can say.
+                let linked = self.seen(self.store().has_link(permit, digest).await);
+                if linked != Some(true) {
+                    let upstreams = self.upstreams();
+                    upstreams
+                        .fetch(permit, policy, Method::HEAD, Resource::Blob(digest))
+                        .await?;
+                    self.noted(self.store().link_blob(permit, digest).await);
+                }
+                flight.confirm(repository);
+            }
+            return Ok(flight);
+        }
+    }
+
+    /// What a client gets of a flight.
+    async fn board_for(
+        &self,
+        permit: &Permit,
+        policy: &Arc<Policy>,
+        flight: Arc<Flight>,
+        size: u64,
+        range: Option<&str>,
+    ) -> Result<Found, Unserved> {
+        let (part, bytes) = part(range, size)?;
+        let digest = flight.digest().clone();
+        let read = |range: Range<u64>, flight| {
+            let policy = Arc::clone(policy);
+            Reader::new(self.clone(), permit.clone(), policy, flight, range).stream()
         };
-        // On its own, so that a client that leaves does not stop what the next one will want.
-        tokio::spawn(download.run(response, incoming, pieces));
-        let stream = futures_util::stream::unfold(stream, |mut stream| async {
-            stream.recv().await.map(|piece| (piece, stream))
-        });
-        Ok((Body::from_stream(stream), size, Source::Miss))
+        let body = if size == 0 {
+            // There is no last byte to hold back.
+            if !flight.is_rightly_empty().await {
+                return Err(Unserved::Mismatch);
+            }
+            Body::empty()
+        } else if size <= CONFIG_SIZE_MAX_BYTES
+            && self.origins().knows_config(permit.repository(), &digest)?
+        {
+            // Noted before it is served, so it is waited for.
+            let pieces: Vec<Bytes> = read(0..size, flight)
+                .try_collect()
+                .await
+                .map_err(|_broken| Unserved::Mismatch)?;
+            let config = Bytes::from(pieces.concat());
+            self.origins()
+                .saw_config(permit.repository(), &config)
+                .await?;
+            Body::from(slice(&config, &bytes))
+        } else {
+            Body::from_stream(read(bytes, flight))
+        };
+        Ok(Found {
+            body,
+            size_bytes: size,
+            part,
+            source: Source::Miss,
+        })
     }
 
     /// Notes the layers of an image, if a blob that is kept is the config of one. Not only when it is fetched: the bytes may be
@@ -93,98 +162,73 @@ impl Mirror {
         &self,
         permit: &Permit,
         digest: &Digest,
-        size: u64,
+        content: &Content,
     ) -> Result<(), Unserved> {
         let (repository, origins) = (permit.repository(), self.origins());
-        if size > CONFIG_SIZE_MAX_BYTES || !origins.knows_config(repository, digest)? {
+        if content.size() > CONFIG_SIZE_MAX_BYTES || !origins.knows_config(repository, digest)? {
             return Ok(());
         }
-        if let Some((mut file, _)) = self.store().blob(permit, digest).await? {
-            let mut config = Vec::new();
-            file.read_to_end(&mut config).await?;
-            origins.saw_config(repository, &config).await?;
-        }
+        let config = content.whole().await?;
+        origins.saw_config(repository, &config).await?;
         Ok(())
     }
-}
 
-/// A blob on its way from the upstream to the store and to the client.
-struct Download {
-    mirror: Mirror,
-    permit: Permit,
-    digest: Digest,
-    size: u64,
-}
-
-// === impl Download ===
-
-impl Download {
-    async fn run(
-        self,
-        response: Response,
-        incoming: Incoming,
-        pieces: mpsc::Sender<Result<Bytes, BrokenOff>>,
-    ) {
-        match self.receive(response, incoming, &pieces).await {
-            Ok(last) => {
-                // The client may have left.
-                let _ = pieces.send(Ok(last)).await;
-            }
-            Err(error) => {
-                tracing::warn!(error = %error, repository = %self.permit.repository(), digest = %self.digest, "upstream failed");
-                let _ = pieces.send(Err(BrokenOff)).await;
-            }
-        }
+    /// What the store says. That it fails is logged, and no reason to refuse what the upstream has.
+    pub(crate) fn seen<T>(&self, result: io::Result<T>) -> Option<T> {
+        result
+            .inspect_err(|error| tracing::error!(%error, "the store cannot be read"))
+            .ok()
     }
 
-    /// Passes on all pieces but the last, which is returned once the whole is verified and kept.
-    async fn receive(
-        &self,
-        response: Response,
-        mut incoming: Incoming,
-        pieces: &mpsc::Sender<Result<Bytes, BrokenOff>>,
-    ) -> Result<Bytes, Unserved> {
-        let mut stream = response.bytes_stream();
-        let mut held = Bytes::new();
-        while let Some(piece) = stream.next().await {
-            let piece = piece.map_err(|error| {
-                crate::upstream::UpstreamError::Unreachable(error.without_url())
-            })?;
-            if piece.is_empty() {
-                continue;
-            }
-            incoming.write(&piece).await?;
-            if incoming.size() > self.size {
-                return Err(Unserved::Mismatch);
-            }
-            let before = std::mem::replace(&mut held, piece);
-            if !before.is_empty() {
-                let _ = pieces.send(Ok(before)).await;
-            }
-        }
-        let verified = incoming.verify().ok_or(Unserved::Mismatch)?;
-        self.mirror.store().keep(incoming, &verified).await?;
-        self.mirror
-            .store()
-            .link_blob(&self.permit, &self.digest)
-            .await?;
-        self.mirror
-            .note_config(&self.permit, &self.digest, self.size)
-            .await?;
-        Ok(held)
+    /// Whether the store took it.
+    pub(crate) fn noted(&self, result: io::Result<()>) -> bool {
+        result
+            .inspect_err(|error| tracing::error!(%error, "the store cannot be written"))
+            .is_ok()
     }
 }
 
-/// The size that the upstream announces. All registries do; without it a client could not tell a blob that broke off.
-fn length(response: &Response) -> Result<u64, Unserved> {
-    let header = response.headers().get(reqwest::header::CONTENT_LENGTH);
-    let length = header
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.parse().ok());
-    length.ok_or(Unserved::Mismatch)
+// === impl Found ===
+
+impl Found {
+    fn head(size_bytes: u64, source: Source) -> Self {
+        Self {
+            body: Body::empty(),
+            size_bytes,
+            part: None,
+            source,
+        }
+    }
 }
 
-/// Large enough that reading costs little per byte (measured: 512 KiB reads are almost twice as fast as 64 KiB ones).
-const PIECE_BYTES: usize = 512 * 1024;
-/// Pieces that may wait for a slow client before the download waits as well.
-const PIECES_AHEAD: usize = 16;
+fn found(content: Content, range: Option<&str>) -> Result<Found, Unserved> {
+    let size = content.size();
+    let (part, bytes) = part(range, size)?;
+    let stream = content.stream(bytes).inspect_err(|error| {
+        tracing::error!(%error, "the store cannot be read");
+    });
+    Ok(Found {
+        body: Body::from_stream(stream),
+        size_bytes: size,
+        part,
+        source: Source::Hit,
+    })
+}
+
+/// The part that is asked for, if it is not the whole, and its bytes.
+fn part(range: Option<&str>, size: u64) -> Result<(Option<Range<u64>>, Range<u64>), Unserved> {
+    match Wanted::of(range, size) {
+        Wanted::Whole => Ok((None, 0..size)),
+        Wanted::Part(part) => Ok((Some(part.clone()), part)),
+        Wanted::Nothing => Err(Unserved::Range { size_bytes: size }),
+    }
+}
+
+fn slice(bytes: &Bytes, range: &Range<u64>) -> Bytes {
+    let at = |position: u64| {
+        usize::try_from(position)
+            .unwrap_or(usize::MAX)
+            .min(bytes.len())
+    };
+    bytes.slice(at(range.start)..at(range.end))
+}

@@ -9,12 +9,13 @@ use ramgate_provenance::Canaries;
 use reqwest::Url;
 
 pub use crate::credentials::{Login, LoginSource};
+use crate::storage::Storage;
 
 /// Where a mirror keeps things, and what it fetches from.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The directory of the store.
-    pub storage: PathBuf,
+    /// Where content is kept.
+    pub storage: Storage,
     /// How long a tag is taken to point where it did.
     pub tag_ttl: Duration,
     /// How long what is cached is served while the upstream fails.
@@ -63,7 +64,7 @@ pub struct Timeouts {
 impl Config {
     /// What holds where nothing else is said.
     #[must_use]
-    pub fn new(storage: PathBuf) -> Self {
+    pub fn new(storage: Storage) -> Self {
         Self {
             storage,
             tag_ttl: Duration::from_mins(1),

@@ -15,6 +15,7 @@ mod blobs;
 mod challenge;
 mod config;
 mod credentials;
+mod flight;
 mod freshness;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
@@ -25,15 +26,22 @@ mod manifests;
 mod mirror;
 mod origins;
 mod path;
+mod pin;
+mod range;
 mod server;
+mod storage;
 mod store;
 mod tags;
 mod token;
+mod upkeep;
 mod upstream;
 
 pub use config::{Config, Login, LoginSource, Timeouts, Upstream};
 pub use credentials::is_helper_name;
 pub use mirror::{Mirror, MirrorError};
+pub use pin::{InvalidPin, Pin};
 pub use reqwest::Url;
 pub use server::serve;
+pub use storage::{BucketPlace, Place, Storage};
+pub use upkeep::{Collected, RepositoryStatistics, Statistics, Upkeep, Verification};
 pub use upstream::Rate;

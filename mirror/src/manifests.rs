@@ -94,7 +94,7 @@ impl Mirror {
             return Ok((manifest, digest.clone(), Source::Hit));
         }
         let now = wall_clock();
-        let record = self.store().tag(permit, tag).await?;
+        let record = self.seen(self.store().tag(permit, tag).await).flatten();
         let kept = match record.as_ref().and_then(TagRecord::digest) {
             Some(digest) => self
                 .kept_manifest(permit, &digest)
@@ -111,9 +111,8 @@ impl Mirror {
         let result = self.ask_tag(permit, policy, tag, kept.as_ref()).await;
         match (result, kept) {
             (Ok(found), _) => {
-                self.store()
-                    .set_tag(permit, tag, &TagRecord::new(&found.1, now))
-                    .await?;
+                let record = TagRecord::new(&found.1, now);
+                self.noted(self.store().set_tag(permit, tag, &record).await);
                 self.memory()
                     .tags
                     .insert(key, (found.1.clone(), Instant::now()));
@@ -165,7 +164,8 @@ impl Mirror {
         if let Some(manifest) = self.memory().manifests.get(&key) {
             return Ok(Some(manifest));
         }
-        let Some((media_type, bytes)) = self.store().manifest(permit, digest).await? else {
+        let kept = self.store().manifest(permit, digest).await;
+        let Some((media_type, bytes)) = self.seen(kept).flatten() else {
             return Ok(None);
         };
         // A disk may rot, and a manifest is read into memory anyway.
@@ -205,12 +205,13 @@ impl Mirror {
         let verified = verified.ok_or(Unserved::Mismatch)?;
         let manifest = Arc::new(Manifest::new(&media_type, bytes.into())?);
         let digest = verified.digest().clone();
-        let mut incoming = self.store().begin(&digest).await?;
-        incoming.write(&manifest.bytes).await?;
-        self.store().keep(incoming, &verified).await?;
-        self.store()
-            .link_manifest(permit, &digest, &manifest.media_type)
-            .await?;
+        // A store that takes nothing in, as when its disk is full, keeps nobody from pulling.
+        let bytes = manifest.bytes.clone();
+        self.noted(
+            self.store()
+                .keep_manifest(permit, &verified, &manifest.media_type, bytes)
+                .await,
+        );
         self.origins()
             .saw_manifest(permit.repository(), &digest, &manifest)
             .await?;

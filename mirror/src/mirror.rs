@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use axum::body::Body;
+use axum::http::header::RANGE;
 use axum::http::{Method, Request, Response};
 use ramgate_policy::{
     Action, Decision, Policy, Registry, Repository, Request as Question, Subject,
@@ -16,6 +17,7 @@ use thiserror::Error;
 use crate::answer::{self, Kind, Unserved};
 use crate::audit;
 use crate::config::Config;
+use crate::flight::Flights;
 use crate::manifests::Memory;
 use crate::origins::Origins;
 use crate::path::{self, Target};
@@ -34,6 +36,7 @@ struct Inner {
     policy: Arc<ArcSwap<Policy>>,
     store: Store,
     upstreams: Upstreams,
+    flights: Flights,
     memory: Memory,
     origins: Origins,
 }
@@ -41,11 +44,11 @@ struct Inner {
 /// Why there is no mirror.
 #[derive(Debug, Error)]
 pub enum MirrorError {
-    /// The store's directory cannot be made or read.
-    #[error("the store {path} cannot be opened")]
+    /// The store's directory cannot be made or read, or its bucket has no client.
+    #[error("the store {place} cannot be opened")]
     Store {
-        /// The directory.
-        path: std::path::PathBuf,
+        /// The directory or bucket.
+        place: String,
         /// Why.
         #[source]
         source: std::io::Error,
@@ -67,8 +70,8 @@ impl Mirror {
         policy: Arc<ArcSwap<Policy>>,
         ledger: Arc<Ledger>,
     ) -> Result<Self, MirrorError> {
-        let store = Store::open(&config.storage).map_err(|source| MirrorError::Store {
-            path: config.storage.clone(),
+        let store = Store::open(&config.storage.place).map_err(|source| MirrorError::Store {
+            place: config.storage.place.to_string(),
             source,
         })?;
         let upstreams = Upstreams::new(&config).map_err(MirrorError::Client)?;
@@ -79,6 +82,7 @@ impl Mirror {
                 policy,
                 store,
                 upstreams,
+                flights: Flights::default(),
                 memory,
                 origins: Origins::new(ledger),
             }),
@@ -139,10 +143,17 @@ impl Mirror {
                 ),
                 Err(problem) => (failed(&problem, repository, Kind::Tags), None),
             },
-            Target::Blob(_, digest) => match self.blob(&permit, &policy, digest, head).await {
-                Ok((body, size, source)) => (answer::blob(body, size, digest), Some(source)),
-                Err(problem) => (failed(&problem, repository, Kind::Blob), None),
-            },
+            Target::Blob(_, digest) => {
+                let range = request.headers().get(RANGE);
+                let range = range.and_then(|value| value.to_str().ok());
+                match self.blob(&permit, &policy, digest, head, range).await {
+                    Ok(blob) => {
+                        let source = blob.source;
+                        (answer::blob(blob, digest), Some(source))
+                    }
+                    Err(problem) => (failed(&problem, repository, Kind::Blob), None),
+                }
+            }
         };
         audit::allowed(&permit, &target, source, started);
         response
@@ -164,6 +175,10 @@ impl Mirror {
 
     pub(crate) fn upstreams(&self) -> &Upstreams {
         &self.inner.upstreams
+    }
+
+    pub(crate) fn flights(&self) -> &Flights {
+        &self.inner.flights
     }
 
     pub(crate) fn memory(&self) -> &Memory {

@@ -1,11 +1,20 @@
 //! Serves a mirror over HTTP.
+//!
+//! Over hyper rather than `axum::serve`, which does not let say how much a connection may buffer: with thousands of clients that is
+//! most of the memory.
 
+use std::convert::Infallible;
 use std::io;
+use std::pin::pin;
+use std::time::Duration;
 
-use axum::Router;
-use axum::extract::Request;
-use tokio::net::TcpListener;
+use axum::body::Body;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::mirror::Mirror;
 
@@ -18,12 +27,52 @@ pub async fn serve(
     mirror: Mirror,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    // One handler for everything: repository names nest, which a router's patterns cannot say.
-    let router = Router::new().fallback(move |request: Request| {
-        let mirror = mirror.clone();
-        async move { mirror.respond(request).await }
-    });
-    axum::serve(listener, router)
-        .with_graceful_shutdown(shutdown.cancelled_owned())
-        .await
+    tokio::spawn(mirror.clone().keep_within_limit(shutdown.clone()));
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                connections.spawn(connection(stream, mirror.clone(), shutdown.clone()));
+            }
+            // A client that has gone again, or no file left for another one; the next may be luckier.
+            Err(error) => {
+                tracing::warn!(%error, "a connection cannot be accepted");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+    Ok(())
 }
+
+async fn connection(stream: TcpStream, mirror: Mirror, shutdown: CancellationToken) {
+    // Answers are written whole; waiting for more to send with them only delays them.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let mirror = mirror.clone();
+        async move { Ok::<_, Infallible>(mirror.respond(request.map(Body::new)).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .max_buf_size(BUFFER_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        // How it ends is the client's affair.
+        _ = connection.as_mut() => return,
+        () = shutdown.cancelled() => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = connection.await;
+}
+
+/// Of a request's head, and of what waits to be sent before the next piece is read. Docker's requests are below 4 KiB.
+const BUFFER_BYTES: usize = 32 * 1024;
+/// Before the next try when connections cannot be accepted.
+const PAUSE: Duration = Duration::from_millis(100);

@@ -1,127 +1,156 @@
-//! What is kept on disk.
+//! What is kept, in a directory or in a bucket.
 //!
 //! ```text
 //! blobs/<algorithm>/<first two digits>/<digits>                    content, verified
 //! repositories/<registry>/<path>/_manifests/<algorithm>/<digits>   its media type: the registry served it there
 //! repositories/<registry>/<path>/_blobs/<algorithm>/<digits>       empty: the same for a blob
 //! repositories/<registry>/<path>/_tags/<tag>                       where the tag pointed, and when
-//! incoming/                                                        not yet verified
+//! incoming/                                                        not yet verified; always on a local disk
 //! ```
 //!
-//! INVARIANT(verified): a file under `blobs/` came there by the rename of a file whose digest had been verified and that was
-//! on disk. INVARIANT(linked): content is read only through the link of the repository under which it was asked for, with the
-//! permit for it; that another repository has the same bytes counts for nothing.
+//! INVARIANT(verified): what is under `blobs/` came there whole and in one step, by the rename of a file that was on disk or by
+//! an upload, after its digest had been verified. INVARIANT(linked): content is read only through the link of the repository
+//! under which it was asked for, with the permit for it; that another repository has the same bytes counts for nothing.
 
+mod bucket;
+mod content;
+mod disk;
+mod incoming;
+pub(crate) mod names;
+mod pieces;
+mod tag_record;
+mod walk;
+
+use std::collections::BTreeSet;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
-use ramgate_policy::{Digest, Permit, Repository};
-use ramgate_provenance::{Verified, Verifier};
-use serde::{Deserialize, Serialize};
-use tokio::fs::{self, File};
-use tokio::io::AsyncWriteExt as _;
+use axum::body::Bytes;
+use ramgate_policy::{Digest, Permit};
+use ramgate_provenance::Verified;
 
-/// The store in a directory.
+pub(crate) use bucket::Bucket;
+pub(crate) use content::Content;
+pub(crate) use disk::{Disk, blocking};
+pub(crate) use incoming::{ABANDONED, Incoming, sweep};
+pub(crate) use names::Kind;
+use pieces::Pieces;
+pub(crate) use pieces::Seat;
+pub(crate) use tag_record::TagRecord;
+pub(crate) use walk::Entry;
+
+use crate::storage::Place;
+
+/// What is kept.
 #[derive(Debug)]
 pub(crate) struct Store {
-    root: PathBuf,
-    incoming: AtomicU64,
+    backend: Backend,
+    incoming: PathBuf,
+    pieces: Arc<Pieces>,
+    /// The folders that content came into and that nobody has looked at since; see `upkeep/limit.rs`.
+    fresh: Mutex<BTreeSet<PathBuf>>,
 }
 
-/// Where a tag pointed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct TagRecord {
-    digest: String,
-    /// Seconds since 1970.
-    checked: u64,
-}
-
-/// Content on its way in. Dropped before it is kept, it leaves nothing behind.
-#[derive(Debug)]
-pub(crate) struct Incoming {
-    file: File,
-    path: PathBuf,
-    verifier: Verifier,
-    size: u64,
+/// Where it is kept.
+#[derive(Clone, Debug)]
+pub(crate) enum Backend {
+    Disk(Disk),
+    Bucket(Bucket),
 }
 
 // === impl Store ===
 
 impl Store {
     /// Opens the store, and makes it if it is not there. Nothing is scanned but what a dead process left half done.
-    pub(crate) fn open(root: &Path) -> io::Result<Self> {
-        for folder in ["blobs", "repositories", "incoming"] {
-            std::fs::create_dir_all(root.join(folder))?;
-        }
-        for entry in std::fs::read_dir(root.join("incoming"))? {
-            let path = entry?.path();
-            // A live mirror on the same directory would still be writing what it has just begun.
-            let age = std::fs::metadata(&path)?
-                .modified()?
-                .elapsed()
-                .unwrap_or_default();
-            if age > ABANDONED {
-                std::fs::remove_file(path)?;
-            }
-        }
+    pub(crate) fn open(place: &Place) -> io::Result<Self> {
+        let backend = Backend::open(place)?;
+        let incoming = match place {
+            Place::Directory(root) => root.join(names::INCOMING),
+            Place::Bucket(bucket) => bucket.spool.clone(),
+        };
+        std::fs::create_dir_all(&incoming)?;
+        sweep(&incoming)?;
         Ok(Self {
-            root: root.to_owned(),
-            incoming: AtomicU64::new(0),
+            backend,
+            incoming,
+            pieces: Arc::default(),
+            fresh: Mutex::default(),
         })
     }
 
     /// Begins to take in content that should have `digest`.
     pub(crate) async fn begin(&self, digest: &Digest) -> io::Result<Incoming> {
-        let number = self.incoming.fetch_add(1, Ordering::Relaxed);
-        let path = self
-            .root
-            .join("incoming")
-            .join(format!("{}-{number}", std::process::id()));
-        let file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&path)
-            .await?;
-        Ok(Incoming {
-            file,
-            path,
-            verifier: Verifier::new(digest),
-            size: 0,
-        })
+        let (folder, digest) = (self.incoming.clone(), digest.clone());
+        blocking(move || Incoming::begin(&folder, &digest)).await
+    }
+
+    /// What of `incoming` has arrived, as content of `size` bytes.
+    pub(crate) fn arriving(&self, incoming: &Incoming, size: u64) -> Content {
+        Content::file(incoming.file(), size, Arc::clone(&self.pieces))
     }
 
     /// Keeps content that was verified. The proof is asked for because nothing else may come under `blobs/`.
-    pub(crate) async fn keep(&self, mut incoming: Incoming, verified: &Verified) -> io::Result<()> {
-        incoming.file.flush().await?;
-        incoming.file.sync_all().await?;
-        let place = self.content(verified.digest());
-        create_parent(&place).await?;
-        fs::rename(&incoming.path, &place).await
+    pub(crate) async fn keep(&self, incoming: Incoming, verified: &Verified) -> io::Result<()> {
+        let name = names::content(verified.digest());
+        match &self.backend {
+            Backend::Disk(disk) => {
+                disk.adopt(&name, incoming.file(), incoming.path.clone())
+                    .await?;
+                if let Some(folder) = disk.path(&name).parent() {
+                    self.fresh().insert(folder.to_owned());
+                }
+                Ok(())
+            }
+            Backend::Bucket(bucket) => bucket.adopt(&name, incoming.file(), incoming.size()).await,
+        }
     }
 
-    /// The content of `digest`, if the permitted repository is known to have it: an open file and its size in bytes.
+    /// Keeps a manifest that was verified, and notes that the permitted repository has it.
+    pub(crate) async fn keep_manifest(
+        &self,
+        permit: &Permit,
+        verified: &Verified,
+        media_type: &str,
+        bytes: Bytes,
+    ) -> io::Result<()> {
+        let mut incoming = self.begin(verified.digest()).await?;
+        let incoming = blocking(move || incoming.write(&[bytes]).map(|()| incoming)).await?;
+        self.keep(incoming, verified).await?;
+        self.link_manifest(permit, verified.digest(), media_type)
+            .await
+    }
+
+    /// The content of `digest`, if the permitted repository is known to have it.
     pub(crate) async fn blob(
         &self,
         permit: &Permit,
         digest: &Digest,
-    ) -> io::Result<Option<(File, u64)>> {
-        if !fs::try_exists(self.link(permit.repository(), BLOBS, digest)).await? {
-            return Ok(None);
+    ) -> io::Result<Option<Content>> {
+        let link = names::link(permit.repository(), Kind::Blob, digest);
+        let (name, pieces) = (names::content(digest), Arc::clone(&self.pieces));
+        match &self.backend {
+            Backend::Disk(disk) => disk.linked(&link, &name, pieces, wall_clock()).await,
+            Backend::Bucket(bucket) => bucket.linked(&link, &name, pieces).await,
         }
-        self.open_content(digest).await
+    }
+
+    /// Whether the permitted repository is known to have the blob, wherever its bytes are.
+    pub(crate) async fn has_link(&self, permit: &Permit, digest: &Digest) -> io::Result<bool> {
+        let link = names::link(permit.repository(), Kind::Blob, digest);
+        self.backend.exists(&link).await
     }
 
     /// Whether the bytes are here, whoever they were fetched for.
     pub(crate) async fn has_content(&self, digest: &Digest) -> io::Result<bool> {
-        fs::try_exists(self.content(digest)).await
+        self.backend.exists(&names::content(digest)).await
     }
 
     /// Notes that the permitted repository has the blob.
     pub(crate) async fn link_blob(&self, permit: &Permit, digest: &Digest) -> io::Result<()> {
-        write(&self.link(permit.repository(), BLOBS, digest), b"").await
+        let link = names::link(permit.repository(), Kind::Blob, digest);
+        self.backend.write(&link, Bytes::new()).await
     }
 
     /// A manifest of the permitted repository: its media type and bytes.
@@ -130,16 +159,21 @@ impl Store {
         permit: &Permit,
         digest: &Digest,
     ) -> io::Result<Option<(String, Vec<u8>)>> {
-        let media_type =
-            match fs::read_to_string(self.link(permit.repository(), MANIFESTS, digest)).await {
-                Ok(media_type) => media_type,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(error),
-            };
-        match fs::read(self.content(digest)).await {
-            Ok(bytes) => Ok(Some((media_type, bytes))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+        let link = names::link(permit.repository(), Kind::Manifest, digest);
+        let media_type = self.backend.read(&link).await?;
+        let media_type = media_type.and_then(|bytes| String::from_utf8(bytes.into()).ok());
+        // Links are not waited for until they are on disk: a loss of power may leave one empty.
+        let Some(media_type) = media_type.filter(|media_type| !media_type.is_empty()) else {
+            return Ok(None);
+        };
+        let (name, pieces) = (names::content(digest), Arc::clone(&self.pieces));
+        let content = match &self.backend {
+            Backend::Disk(disk) => disk.open_content(&name, pieces, wall_clock()).await?,
+            Backend::Bucket(bucket) => bucket.open_content(&name, pieces).await?,
+        };
+        match content {
+            Some(content) => Ok(Some((media_type, content.whole().await?))),
+            None => Ok(None),
         }
     }
 
@@ -150,21 +184,19 @@ impl Store {
         digest: &Digest,
         media_type: &str,
     ) -> io::Result<()> {
-        write(
-            &self.link(permit.repository(), MANIFESTS, digest),
-            media_type.as_bytes(),
-        )
-        .await
+        let link = names::link(permit.repository(), Kind::Manifest, digest);
+        let bytes = Bytes::copy_from_slice(media_type.as_bytes());
+        self.backend.write(&link, bytes).await
     }
 
     /// Where the tag pointed when it was last asked for.
     pub(crate) async fn tag(&self, permit: &Permit, tag: &str) -> io::Result<Option<TagRecord>> {
-        match fs::read(self.tag_file(permit.repository(), tag)).await {
-            // A record that cannot be read is none: the upstream is asked.
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        let bytes = self
+            .backend
+            .read(&names::tag(permit.repository(), tag))
+            .await?;
+        // A record that cannot be read is none: the upstream is asked.
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
     /// Notes where the tag points now.
@@ -175,119 +207,88 @@ impl Store {
         record: &TagRecord,
     ) -> io::Result<()> {
         let bytes = serde_json::to_vec(record)?;
-        write(&self.tag_file(permit.repository(), tag), &bytes).await
+        let name = names::tag(permit.repository(), tag);
+        self.backend.write(&name, bytes.into()).await
     }
 
-    async fn open_content(&self, digest: &Digest) -> io::Result<Option<(File, u64)>> {
-        match File::open(self.content(digest)).await {
-            Ok(file) => {
-                let size = file.metadata().await?.len();
-                Ok(Some((file, size)))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+    /// The folders that content came into since the last time.
+    pub(crate) fn take_fresh(&self) -> BTreeSet<PathBuf> {
+        std::mem::take(&mut *self.fresh())
+    }
+
+    fn fresh(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) const fn backend(&self) -> &Backend {
+        &self.backend
+    }
+}
+
+// === impl Backend ===
+
+impl Backend {
+    pub(crate) fn open(place: &Place) -> io::Result<Self> {
+        Ok(match place {
+            Place::Directory(root) => Self::Disk(Disk::open(root)?),
+            Place::Bucket(bucket) => Self::Bucket(Bucket::open(bucket)?),
+        })
+    }
+
+    /// Shows every thing below `folder` to `each`.
+    pub(crate) async fn walk(
+        &self,
+        folder: &str,
+        each: &mut (dyn FnMut(Entry) + Send),
+    ) -> io::Result<()> {
+        match self {
+            Self::Disk(disk) => disk.walk(folder, each),
+            Self::Bucket(bucket) => bucket.walk(folder, each).await,
         }
     }
 
-    fn content(&self, digest: &Digest) -> PathBuf {
-        let encoded = digest.encoded();
-        let fan = encoded.get(..2).unwrap_or(encoded);
-        self.root
-            .join("blobs")
-            .join(digest.algorithm().name())
-            .join(fan)
-            .join(encoded)
-    }
-
-    fn link(&self, repository: &Repository, kind: &str, digest: &Digest) -> PathBuf {
-        self.folder(repository)
-            .join(kind)
-            .join(digest.algorithm().name())
-            .join(digest.encoded())
-    }
-
-    fn tag_file(&self, repository: &Repository, tag: &str) -> PathBuf {
-        self.folder(repository).join("_tags").join(tag)
-    }
-
-    /// A path's components begin with a letter or digit, so none is `..`, and none meets the folders with an underscore.
-    fn folder(&self, repository: &Repository) -> PathBuf {
-        self.root
-            .join("repositories")
-            .join(repository.registry().to_string())
-            .join(repository.path())
-    }
-}
-
-// === impl TagRecord ===
-
-impl TagRecord {
-    pub(crate) fn new(digest: &Digest, now: SystemTime) -> Self {
-        let checked = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        Self {
-            digest: digest.to_string(),
-            checked,
+    /// The content under `name`, without a note that it was asked for.
+    pub(crate) async fn inspect(&self, name: &str) -> io::Result<Option<Content>> {
+        match self {
+            Self::Disk(disk) => disk.inspect(name),
+            Self::Bucket(bucket) => bucket.open_content(name, Arc::default()).await,
         }
     }
 
-    pub(crate) fn digest(&self) -> Option<Digest> {
-        self.digest.parse().ok()
+    pub(crate) async fn read(&self, name: &str) -> io::Result<Option<Bytes>> {
+        match self {
+            Self::Disk(disk) => disk.read(name).await,
+            Self::Bucket(bucket) => bucket.read(name).await,
+        }
     }
 
-    /// How long ago the upstream said so. A time in the future counts as long ago: the clock was set back.
-    pub(crate) fn age(&self, now: SystemTime) -> Duration {
-        let checked = UNIX_EPOCH + Duration::from_secs(self.checked);
-        now.duration_since(checked).unwrap_or(Duration::MAX)
-    }
-}
-
-// === impl Incoming ===
-
-impl Incoming {
-    pub(crate) async fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
-        self.verifier.update(chunk);
-        self.size += chunk.len() as u64;
-        self.file.write_all(chunk).await
+    async fn write(&self, name: &str, bytes: Bytes) -> io::Result<()> {
+        match self {
+            Self::Disk(disk) => disk.write(name, bytes).await,
+            Self::Bucket(bucket) => bucket.write(name, bytes).await,
+        }
     }
 
-    pub(crate) const fn size(&self) -> u64 {
-        self.size
+    async fn exists(&self, name: &str) -> io::Result<bool> {
+        match self {
+            Self::Disk(disk) => disk.exists(name).await,
+            Self::Bucket(bucket) => bucket.exists(name).await,
+        }
     }
 
-    /// The proof that what came in is what its digest says, if it is.
-    pub(crate) fn verify(&mut self) -> Option<Verified> {
-        self.verifier.verify()
-    }
-}
-
-impl Drop for Incoming {
-    fn drop(&mut self) {
-        // Gone already if it was kept; else nothing may be left, and nobody can be told.
-        let _ = std::fs::remove_file(&self.path);
+    pub(crate) async fn remove(&self, name: &str) -> io::Result<()> {
+        match self {
+            Self::Disk(disk) => disk.remove(name).await,
+            Self::Bucket(bucket) => bucket.remove(name).await,
+        }
     }
 }
 
-/// Writes a small file so that it is there whole or not at all.
-async fn write(place: &Path, bytes: &[u8]) -> io::Result<()> {
-    create_parent(place).await?;
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    // Tags begin with a letter, digit or underscore and links with a digit or letter, so this name is nobody's.
-    let name = format!(".{}-{number}", std::process::id());
-    let temporary = place.with_file_name(name);
-    fs::write(&temporary, bytes).await?;
-    fs::rename(&temporary, place).await
+/// When content was last asked for outlives the process, so it is told by the wall clock.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one clock of the store; what depends on it takes it as an argument"
+)]
+pub(crate) fn wall_clock() -> SystemTime {
+    SystemTime::now()
 }
-
-async fn create_parent(place: &Path) -> io::Result<()> {
-    match place.parent() {
-        Some(parent) => fs::create_dir_all(parent).await,
-        None => Ok(()),
-    }
-}
-
-const BLOBS: &str = "_blobs";
-const MANIFESTS: &str = "_manifests";
-
-/// A download that has not been written to for so long is nobody's any more; an upstream that is silent for 30 s is given up.
-const ABANDONED: Duration = Duration::from_hours(1);

@@ -58,6 +58,8 @@ pub(crate) enum Resource<'a> {
     Manifest(&'a str),
     /// A blob.
     Blob(&'a Digest),
+    /// A blob from this byte on; the answer may be the whole.
+    Rest(&'a Digest, u64),
     /// A page of its tags: the query that says which.
     Tags(&'a str),
 }
@@ -146,9 +148,12 @@ impl Upstreams {
         let status = response.status();
         let pace = match resource {
             Resource::Manifest(_) | Resource::Tags(_) => Pace::Whole,
-            Resource::Blob(_) => Pace::Rate,
+            Resource::Blob(_) | Resource::Rest(..) => Pace::Rate,
         };
         match status {
+            StatusCode::PARTIAL_CONTENT if matches!(resource, Resource::Rest(..)) => {
+                Ok(paced(response, pace, &self.shared.timeouts))
+            }
             StatusCode::OK => Ok(paced(response, pace, &self.shared.timeouts)),
             StatusCode::NOT_FOUND => Err(UpstreamError::NotFound),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(UpstreamError::Refused(status)),

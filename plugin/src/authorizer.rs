@@ -126,6 +126,11 @@ impl Authorizer {
         }
     }
 
+    /// Hears that a daemon has begun to ask. It may be another version than the last one.
+    pub(crate) fn activated(&self) {
+        self.registrar.engine().forget();
+    }
+
     /// Hears that a request was carried out, and takes in what it brought before the next one can ask for it.
     pub async fn carried_out(&self, body: &[u8]) {
         let Ok(message) = serde_json::from_slice::<AuthZReq<'_>>(body) else {

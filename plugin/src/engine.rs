@@ -44,6 +44,8 @@ struct Inner {
     client: Client<UnixConnector, Empty<Bytes>>,
     /// What the engine said of itself, and when.
     info: Mutex<Option<(Arc<Info>, Instant)>>,
+    /// Whether it speaks HTTP/2, and when it said so.
+    http2: Mutex<Option<(bool, Instant)>>,
 }
 
 /// Why the engine could not say.
@@ -74,6 +76,7 @@ impl Engine {
             socket: socket.to_owned(),
             client,
             info: Mutex::new(None),
+            http2: Mutex::new(None),
         };
         Self {
             inner: Arc::new(inner),
@@ -106,10 +109,24 @@ impl Engine {
         Ok(service.and_then(Service::previous_image))
     }
 
-    /// Whether the daemon speaks HTTP/2 on its socket.
+    /// Whether the daemon speaks HTTP/2 on its socket; remembered for a few seconds, and no longer than the daemon lives.
     pub(crate) async fn speaks_http2(&self) -> Result<bool, EngineError> {
+        let known = *lock(&self.inner.http2);
+        if let Some((speaks, asked)) = known
+            && asked.elapsed() < INFO_REMEMBERED
+        {
+            return Ok(speaks);
+        }
         let version: Version = self.ask("/version").await?.ok_or(EngineError::Unreadable)?;
-        version.speaks_http2().ok_or(EngineError::Unreadable)
+        let speaks = version.speaks_http2().ok_or(EngineError::Unreadable)?;
+        *lock(&self.inner.http2) = Some((speaks, Instant::now()));
+        Ok(speaks)
+    }
+
+    /// Another daemon may be at the socket now.
+    pub(crate) fn forget(&self) {
+        *lock(&self.inner.info) = None;
+        *lock(&self.inner.http2) = None;
     }
 
     /// What the engine says of itself; remembered for a few seconds.

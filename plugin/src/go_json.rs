@@ -171,6 +171,9 @@ impl<'de> Deserialize<'de> for Key<'de> {
 
 /// Whether Go takes `key` for the field `name`, which is ASCII. Of all letters outside ASCII only two fold into it.
 fn folds_to(key: &str, name: &str) -> bool {
+    if key.is_ascii() {
+        return key.eq_ignore_ascii_case(name);
+    }
     let fold = |letter: char| match letter {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',

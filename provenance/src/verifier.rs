@@ -6,6 +6,7 @@ use ramgate_policy::{Algorithm, Digest};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 /// A running check of content against the digest that it should have.
+#[derive(Clone)]
 pub struct Verifier {
     expected: Digest,
     state: State,
@@ -17,6 +18,7 @@ pub struct Verified {
     digest: Digest,
 }
 
+#[derive(Clone)]
 enum State {
     Sha256(Sha256),
     Sha384(Sha384),

@@ -22,7 +22,7 @@ pub(super) fn settings(text: &str) -> Result<Settings, Findings> {
     settings.ok_or_else(|| document.finding("", "the settings cannot be read").into())
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     document: &'a Document<SettingsFile>,
     findings: Vec<Finding>,
 }
@@ -63,7 +63,6 @@ impl Check<'_> {
             self.report("egress.listen", "the mirror listens at this address");
         }
         let mut not_yet = Vec::new();
-        not_yet.extend(file.mirror.max_size.is_some().then_some("mirror.max-size"));
         not_yet.extend(file.catalog.is_some().then_some("catalog"));
         not_yet.extend(file.metrics.is_some().then_some("metrics"));
         Some(Settings {
@@ -92,37 +91,26 @@ impl Check<'_> {
 
     fn mirror(&mut self, part: &MirrorPart, state: Option<PathBuf>) -> Option<Mirror> {
         let listen = self.address(&part.listen, "mirror.listen");
-        let storage = match &part.storage {
-            None => state.map(|state| state.join("mirror")),
-            Some(url) => match url.strip_prefix("file://") {
-                Some(path) => self.path(path, "mirror.storage"),
-                None => {
-                    self.report(
-                        "mirror.storage",
-                        format!("`{url}` is not of the form `file:///directory`"),
-                    );
-                    None
-                }
-            },
-        };
+        let storage = self.storage(part, state);
         let tag_ttl = self.read(quantity::duration(&part.tag_ttl), "mirror.tag-ttl");
         let stale_if_error = self.read(
             quantity::duration(&part.stale_if_error),
             "mirror.stale-if-error",
         );
+        let max_size_bytes = self.max_size(part);
+        let pins = self.pins(part);
         let absent_ttl = self.read(quantity::duration(&part.absent_ttl), "mirror.absent-ttl");
         let docker_config = part
             .docker_config
             .as_deref()
             .map(|path| self.path(path, "mirror.docker-config"));
         let mut logins = self.logins(&part.credentials);
-        if let Some(size) = &part.max_size {
-            self.read(quantity::size(size), "mirror.max-size");
-        }
         let upstreams = self.upstreams(&part.upstreams, &mut logins);
         Some(Mirror {
             listen: listen?,
             storage: storage?,
+            max_size_bytes,
+            pins,
             tag_ttl: tag_ttl?,
             stale_if_error: stale_if_error?,
             absent_ttl: absent_ttl?,
@@ -234,7 +222,7 @@ impl Check<'_> {
         }
     }
 
-    fn path(&mut self, text: &str, key: &str) -> Option<PathBuf> {
+    pub(super) fn path(&mut self, text: &str, key: &str) -> Option<PathBuf> {
         let path = PathBuf::from(text);
         let absolute = path
             .is_absolute()
@@ -250,11 +238,11 @@ impl Check<'_> {
         self.read(address, key)
     }
 
-    fn read<T>(&mut self, result: Result<T, String>, key: &str) -> Option<T> {
+    pub(super) fn read<T>(&mut self, result: Result<T, String>, key: &str) -> Option<T> {
         result.map_err(|problem| self.report(key, problem)).ok()
     }
 
-    fn report(&mut self, key: &str, problem: impl Into<String>) {
+    pub(super) fn report(&mut self, key: &str, problem: impl Into<String>) {
         self.findings.push(self.document.finding(key, problem));
     }
 }
@@ -285,7 +273,7 @@ mod tests {
   "mirror": {
     "listen": "5050",
     "tag-ttl": "soon",
-    "storage": "s3://bucket",
+    "storage": "ftp://bucket",
     "upstreams": {
       "docker.io": { "url": "registry-1.docker.io" },
       "index.docker.io": { "url": "https://a.example/path" },
@@ -298,7 +286,7 @@ mod tests {
                 "line 2: state-dir: `relative` is not an absolute path",
                 "line 4: mirror.listen: `5050` is not of the form `address:port`, as `127.0.0.1:5050`",
                 "line 5: mirror.tag-ttl: `soon` is no duration; a number and one of ms, s, m, h, d is expected, as `60s`",
-                "line 6: mirror.storage: `s3://bucket` is not of the form `file:///directory`",
+                "line 6: mirror.storage: `ftp://bucket` is not of the form `file:///directory`, `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`",
                 "line 8: mirror.upstreams.docker.io.url: `registry-1.docker.io` is not of the form `https://host[:port]`: the scheme is not https or http",
                 "line 9: mirror.upstreams.index.docker.io.url: `https://a.example/path` is not of the form `https://host[:port]`: the host has a character or an empty label that no host name has",
                 "line 10: mirror.upstreams.ghcr.io: `username` and `password-file` come together",

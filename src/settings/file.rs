@@ -64,12 +64,19 @@ pub(crate) struct MirrorPart {
     pub(crate) enabled: bool,
     /// `address:port`.
     pub(crate) listen: String,
-    /// `file:///directory`. Default: `mirror` in the state directory.
+    /// `file:///directory`, or `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`. Default: `mirror` in the state
+    /// directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) storage: Option<String>,
-    /// Most bytes kept, as `50GiB`.
+    /// What the object store's client is told, as `region`, `endpoint` or, with the name of a file, `secret-access-key-file`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) storage_options: BTreeMap<String, String>,
+    /// Most bytes kept in a directory, as `50GiB`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_size: Option<String>,
+    /// What is never evicted, as `docker.io/library/alpine`, `ghcr.io/acme/**` or `ghcr.io/acme/app:1.2`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) pin: Vec<String>,
     /// How long a tag is taken to point where it did, as `60s`.
     pub(crate) tag_ttl: String,
     /// How long what is cached is served while the upstream fails, as `24h`.
@@ -208,7 +215,9 @@ impl Default for MirrorPart {
             enabled: true,
             listen: "127.0.0.1:5050".to_owned(),
             storage: None,
+            storage_options: BTreeMap::new(),
             max_size: None,
+            pin: Vec::new(),
             tag_ttl: "60s".to_owned(),
             stale_if_error: "24h".to_owned(),
             absent_ttl: "10s".to_owned(),

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 
 use ramgate_policy::{DEFAULT_PORT, Host, Permit, Policy, Registry};
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT, AUTHORIZATION, HeaderValue, LOCATION, RANGE, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 
@@ -98,7 +98,9 @@ impl Endpoint {
         let repository = permit.repository();
         let path = match resource {
             Resource::Manifest(pointer) => format!("/v2/{}/manifests/{pointer}", repository.path()),
-            Resource::Blob(digest) => format!("/v2/{}/blobs/{digest}", repository.path()),
+            Resource::Blob(digest) | Resource::Rest(digest, _) => {
+                format!("/v2/{}/blobs/{digest}", repository.path())
+            }
             Resource::Tags(page) => format!("/v2/{}/tags/list{page}", repository.path()),
         };
         let url = self.url.join(&path).map_err(|_| UpstreamError::NoAddress)?;
@@ -186,6 +188,9 @@ impl Endpoint {
             let mut request = self.client.request(errand.method.clone(), url.clone());
             if let Resource::Manifest(_) = errand.resource {
                 request = request.header(ACCEPT, MEDIA_TYPES.join(", "));
+            }
+            if let Resource::Rest(_, from) = errand.resource {
+                request = request.header(RANGE, format!("bytes={from}-"));
             }
             let own = same_authority(&url, &self.url);
             // A presigned address takes no second authorization, and another host gets none of this one's.

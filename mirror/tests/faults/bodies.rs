@@ -28,12 +28,12 @@ async fn check(bad: impl Fn(&Request) -> Vec<Step> + Send + Sync + 'static) -> S
     let answer = stage.get(&blob()).await;
     let whole = answer.status == 200 && answer.body.is_ok();
     assert!(!whole, "{answer:?}");
-    stage.logged("upstream failed");
     stage.nothing_is_left().await;
+    stage.logged("upstream failed");
     stage.upstream.now(good);
     let answer = stage.get(&blob()).await;
     assert_eq!((answer.status, answer.body), (200, Ok(BLOB.to_vec())));
-    assert_eq!(stage.kept(), 1);
+    stage.keeps(1).await;
     stage
 }
 

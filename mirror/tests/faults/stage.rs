@@ -70,7 +70,7 @@ impl Stage {
         let logging = tracing::subscriber::set_default(subscriber);
         let upstream = Upstream::new(handler).await;
         let folder = tempfile::tempdir().unwrap();
-        let mut config = Config::new(folder.path().join("store"));
+        let mut config = Config::new(folder.path().join("store").into());
         let url = format!("http://{}", upstream.address).parse().unwrap();
         config
             .upstreams
@@ -157,6 +157,17 @@ impl Stage {
             );
         }
         files.len()
+    }
+
+    /// That in the end so many are kept: a client has the last byte before the disk has it.
+    pub(crate) async fn keeps(&self, count: usize) {
+        for _ in 0..100 {
+            if self.kept() == count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(self.kept(), count);
     }
 
     /// That nothing is kept, and in the end no answer of the upstream is waited for.

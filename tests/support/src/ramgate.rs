@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value, json};
 
-use crate::command::wait_until;
+use crate::command::{Process, wait_until};
 use crate::lab::{Lab, lock};
 
 /// What the engine is told about ramgate.
@@ -149,6 +149,11 @@ impl Lab {
             .as_ref()
             .context("ramgate does not run")?
             .signal(signal)
+    }
+
+    /// ramgate's process id inside of the lab; `None` while it does not run.
+    pub fn ramgate_pid(&self) -> Option<u32> {
+        lock(&self.ramgate).as_ref().map(Process::pid)
     }
 
     /// What ramgate has printed, over all its runs.

@@ -1,0 +1,143 @@
+//! Content that can be read, in part or whole. That it is removed from its place meanwhile does a reader of a directory no harm.
+
+use std::fs::File;
+use std::io::{self, IoSliceMut};
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
+
+use super::bucket::failed;
+use super::pieces::{Pieces, Seat};
+
+/// Content that can be read.
+#[derive(Clone, Debug)]
+pub(crate) struct Content {
+    source: Source,
+    size: u64,
+    pieces: Arc<Pieces>,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    File(Arc<File>),
+    Object(Arc<dyn ObjectStore>, object_store::path::Path),
+}
+
+// === impl Content ===
+
+impl Content {
+    pub(crate) const fn file(file: Arc<File>, size: u64, pieces: Arc<Pieces>) -> Self {
+        Self {
+            source: Source::File(file),
+            size,
+            pieces,
+        }
+    }
+
+    pub(crate) fn object(
+        store: Arc<dyn ObjectStore>,
+        path: object_store::path::Path,
+        size: u64,
+        pieces: Arc<Pieces>,
+    ) -> Self {
+        Self {
+            source: Source::Object(store, path),
+            size,
+            pieces,
+        }
+    }
+
+    pub(crate) const fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(crate) fn sit(&self) -> Seat {
+        self.pieces.sit()
+    }
+
+    /// Reads the whole. For what is small.
+    pub(crate) async fn whole(&self) -> io::Result<Vec<u8>> {
+        let mut stream = self.clone().stream(0..self.size);
+        let mut whole = Vec::new();
+        while let Some(piece) = stream.try_next().await? {
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole)
+    }
+
+    /// The bytes in `range`, piece by piece.
+    pub(crate) fn stream(self, range: Range<u64>) -> BoxStream<'static, io::Result<Bytes>> {
+        match self.source {
+            Source::File(file) => {
+                let seat = self.pieces.sit();
+                let state = (file, seat, range);
+                futures_util::stream::try_unfold(state, |(file, seat, range)| async move {
+                    if range.is_empty() {
+                        return Ok(None);
+                    }
+                    let piece = read(&file, &seat, range.clone()).await?;
+                    let next = range.start + piece.len() as u64..range.end;
+                    Ok(Some((piece, (file, seat, next))))
+                })
+                .boxed()
+            }
+            Source::Object(store, path) => {
+                let options = GetOptions {
+                    range: (!range.is_empty()).then_some(GetRange::Bounded(range)),
+                    ..GetOptions::default()
+                };
+                let begun = async move {
+                    let got = store.get_opts(&path, options).await.map_err(failed)?;
+                    Ok::<_, io::Error>(got.into_stream().map_err(failed))
+                };
+                futures_util::stream::once(begun).try_flatten().boxed()
+            }
+        }
+    }
+
+    /// Reads from the beginning of `range` as much as fits one piece.
+    pub(crate) async fn read(&self, seat: &Seat, range: Range<u64>) -> io::Result<Bytes> {
+        match &self.source {
+            Source::File(file) => read(file, seat, range).await,
+            Source::Object(store, path) => store.get_range(path, range).await.map_err(failed),
+        }
+    }
+}
+
+/// What is in the page cache is read at once; only for what is not does a thread that may wait take over.
+async fn read(file: &Arc<File>, seat: &Seat, range: Range<u64>) -> io::Result<Bytes> {
+    let wanted = range.end.saturating_sub(range.start);
+    let mut piece = seat.piece(wanted);
+    let now = {
+        let mut room = [IoSliceMut::new(piece.room(wanted))];
+        preadv2(file, &mut room, range.start, ReadWriteFlags::NOWAIT)
+    };
+    let length = match now {
+        Ok(length) if length > 0 => length,
+        // Not there yet, or a file system that cannot say so; or its end, which only waiting tells from the first.
+        Ok(_)
+        | Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::INTR) => {
+            let file = Arc::clone(file);
+            let read = move || {
+                let length = file.read_at(piece.room(wanted), range.start)?;
+                Ok::<_, io::Error>((piece, length))
+            };
+            let (read, length) = tokio::task::spawn_blocking(read)
+                .await
+                .map_err(io::Error::other)??;
+            piece = read;
+            length
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if length == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(piece.bytes(length))
+}
