@@ -2,15 +2,20 @@
 CACHE := $(or $(RAMGATE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ramgate)
 TOOLS := $(CACHE)/tools
 DENY  := $(TOOLS)/bin/cargo-deny
+MDBOOK := $(TOOLS)/bin/mdbook
+PROMTOOL := $(TOOLS)/prometheus/usr/bin/promtool
+CARGO_DEB := $(TOOLS)/bin/cargo-deb
 FUZZ  := $(TOOLS)/bin/cargo-fuzz
 NGINX := $(TOOLS)/nginx/usr/sbin/nginx
 ROOT  := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=HOME,PATH,RAMGATE_CACHE,XDG_CACHE_HOME,CARGO_TARGET_DIR)
 # As `make plugin PROFILE=dev PLUGIN=/some/folder`.
 PROFILE := release
+BUILT   := $(or $(CARGO_TARGET_DIR),target)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+DIST    := $(or $(CARGO_TARGET_DIR),target)/dist
 PLUGIN  := $(or $(CARGO_TARGET_DIR),target)/plugin
 export RAMGATE_CACHE := $(CACHE)
 
-.PHONY: build plugin demo test test-unit test-engines test-bypass test-crash check fmt lint doc deny golden fuzz bench provision clean
+.PHONY: build plugin deb tarball container book monitoring demo test test-unit test-engines test-bypass test-storage test-crash check fmt lint doc deny golden fuzz bench provision clean
 
 build:        ; cargo build --release --locked
 # A Docker managed plugin, as `docker plugin create` takes it. Beside the program, static, there is nothing in it but where it finds
@@ -21,19 +26,57 @@ plugin:
 	echo 'hosts: files dns' >$(PLUGIN)/rootfs/etc/nsswitch.conf
 	cargo rustc --locked --profile $(PROFILE) --bin ramgate -- -C target-feature=+crt-static -C strip=symbols \
 		--emit=link=$(abspath $(PLUGIN))/rootfs/usr/local/bin/ramgate
+# Packages, into $(DIST). As `make deb PROFILE=dev VERSION=0.1.1 DIST=/some/folder`.
+deb: $(CARGO_DEB)
+	cargo build --locked --profile $(PROFILE) --bin ramgate
+	$(if $(filter dev,$(PROFILE)),strip $(BUILT)/ramgate)
+	packaging/debian/stage $(BUILT)/ramgate $(BUILT)/deb
+	mkdir -p $(DIST)
+	$(CARGO_DEB) deb --no-build --no-strip $(if $(filter dev,$(PROFILE)),--fast) --profile $(PROFILE) $(if $(VERSION),--deb-version $(VERSION)) --output $(DIST)/
+$(CARGO_DEB): ; cargo install cargo-deb --version 3.8.0 --locked --root $(TOOLS)
+# Program, units and manuals for other distributions. It is linked against glibc as of the machine that builds it: a static program
+# dies of another glibc's modules in nsswitch.conf.
+tarball:
+	cargo build --locked --profile $(PROFILE) --bin ramgate
+	packaging/debian/stage $(BUILT)/ramgate $(BUILT)/deb
+	mkdir -p $(DIST)
+	tar --create --gzip --file $(DIST)/ramgate-$(shell uname -m)-linux-gnu.tar.gz --owner=0 --group=0 --numeric-owner --sort=name \
+		--transform 's|^|ramgate/|' -C $(abspath $(BUILT)) ramgate deb/man deb/completions deb/policy.json \
+		-C $(CURDIR) README.md LICENSE docs examples packaging
+# The mirror as an image, FROM scratch, made without an engine: `docker load --input $(DIST)/ramgate-mirror.tar`.
+container:
+	mkdir -p $(DIST)
+	cargo rustc --locked --profile $(PROFILE) --bin ramgate -- -C target-feature=+crt-static -C strip=symbols \
+		--emit=link=$(abspath $(DIST))/ramgate-static
+	packaging/container/image $(DIST)/ramgate-static $(DIST)/ramgate-mirror.tar
+# The documentation as HTML, into $(DIST)/book.
+book: $(MDBOOK); $(MDBOOK) build --dest-dir $(abspath $(DIST))/book
+$(MDBOOK):    ; cargo install mdbook --version 0.5.4 --locked --no-default-features --root $(TOOLS)
+# Checks the alert rules with Prometheus' own tool, unpacked from Debian and not installed.
+monitoring: $(PROMTOOL)
+	cd packaging/monitoring && $(PROMTOOL) check rules alerts.yaml && $(PROMTOOL) test rules alerts.test.yaml && \
+		$(PROMTOOL) check config prometheus.yaml
+$(PROMTOOL):
+	@mkdir -p $(TOOLS)/prometheus
+	cd $(TOOLS)/prometheus && apt-get download prometheus && dpkg-deb --extract prometheus_*.deb . && rm prometheus_*.deb
 demo: build provision
 	$(ROOT) cargo run --release --locked --quiet -p ramgate-lab --bin demo -- --ramgate $${CARGO_TARGET_DIR:-target}/release/ramgate
-test: test-unit test-engines test-bypass
+test: test-unit test-engines test-bypass test-storage
 test-unit:    ; cargo test --locked
 test-engines: provision
 	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines \
-		--test lab --test engines --test differential --test clients --test managed --test service
-# Fifty crashes under load. Not part of `make test`: docker's own command sometimes does not end when its engine's plugin dies.
+		--test lab --test engines --test differential --test clients --test pullers --test managed --test service --test package --test install
+	$(MAKE) test-crash
+# Fifty crashes under load, one engine after the other: they are about time, and a second lab would take it from the first.
 test-crash: provision
-	$(ROOT) cargo test --locked -p ramgate --features engines --test crash -- --nocapture
+	$(ROOT) cargo test --locked -p ramgate --features engines --test crash -- --nocapture --test-threads 1
 # Every attempt of the corpus on every engine, and its control.
 test-bypass: provision
 	$(ROOT) cargo test --locked --features engines --test bypass
+# The mirror's store: 200 kills, a full disk, three mirrors on one bucket of a real S3 API server.
+test-storage:
+	$(ROOT) tests/support/provision-s3
+	$(ROOT) cargo test --locked -p ramgate --features engines --test storage
 provision:    ; $(ROOT) tests/support/provision
 check: fmt lint doc deny
 fmt:          ; cargo fmt --all --check
@@ -52,7 +95,7 @@ fuzz: $(FUZZ)
 	RUSTC_BOOTSTRAP=1 PATH=$(TOOLS)/bin:$$PATH cargo fuzz run --sanitizer none $(or $(TARGET),request) \
 		fuzz/corpus/$(or $(TARGET),request) fuzz/seeds/$(or $(TARGET),request) -- -max_total_time=$(or $(SECONDS),60) -max_len=4096
 $(FUZZ):      ; cargo install cargo-fuzz --version 0.13.1 --locked --root $(TOOLS)
-# Parts: decision, plugin, mirror, engine, footprint; as in `make bench ARGS=plugin`. What is missing is skipped, and said.
+# Parts: decision, plugin, mirror, transfer, scale, engine, footprint; as in `make bench ARGS=plugin`. What is missing is skipped, and said.
 bench: $(NGINX); $(ROOT) cargo bench --locked --bench peers -- $(ARGS)
 # A peer of the mirror, unpacked and not installed. Elsewhere than on Debian it is skipped.
 $(NGINX):

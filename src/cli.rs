@@ -1,19 +1,29 @@
 //! The command line: what is asked, and with which exit code it is answered.
 
+mod audit;
+mod catalog;
+mod categories;
 mod check;
 mod decide;
+mod doctor;
+mod explanation;
+mod install;
 mod ledger;
 mod mirror;
 mod policy;
 mod serve;
+mod status;
+mod uninstall;
 
 use std::fmt;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
+
+pub(crate) use policy::starter;
 
 use crate::live_policy::PolicyError;
 use crate::settings::{DEFAULT_PATH, Settings, SettingsError};
@@ -40,26 +50,42 @@ enum Command {
     Check(check::Check),
     /// Answer one authorization request from stdin, as the plugin would.
     Decide(decide::Decide),
+    /// Show how ramgate and the engine are, on one screen.
+    Status(status::Status),
+    /// Find out whether the policy holds on this engine, and what gets past it.
+    Doctor(doctor::Doctor),
+    /// Read the audit log.
+    Audit(audit::Arguments),
+    /// Show, renew and carry what is known of Docker Hub's namespaces.
+    Catalog(catalog::Arguments),
     /// Show and change what is known of where images came from.
     Ledger(ledger::Arguments),
-    /// Look at, verify and clean up what the mirror keeps.
+    /// Fill, look at and clean up what the mirror keeps, and carry it to where there is no network.
     Mirror(mirror::Arguments),
     /// Write, check or describe the policy.
     Policy(policy::Arguments),
+    /// Set ramgate up on this host.
+    Install(install::Install),
+    /// Take ramgate out of this host.
+    Uninstall(uninstall::Uninstall),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Print the manual page.
-    Man,
+    /// Print the manual page, or write those of all commands.
+    Man {
+        /// A directory to write them to.
+        #[arg(long, value_name = "DIRECTORY")]
+        output: Option<PathBuf>,
+    },
 }
 
 /// `--settings`, which several commands take.
 #[derive(Debug, clap::Args)]
 struct SettingsArgument {
     /// The settings file; without it, the default place, where it may be missing.
-    #[arg(long, value_name = "FILE", help = format!("The settings file [default: {DEFAULT_PATH}]"))]
+    #[arg(long, global = true, value_name = "FILE", help = format!("The settings file [default: {DEFAULT_PATH}]"))]
     settings: Option<PathBuf>,
 }
 
@@ -70,6 +96,8 @@ enum Outcome {
     Done,
     /// Denied.
     Denied,
+    /// It came to its end, and what it found is not well; it has said so.
+    Failed,
 }
 
 /// Why a command did not come to an end.
@@ -100,9 +128,15 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve(command) => command.run(arguments.log),
         Command::Check(command) => command.run(),
         Command::Decide(command) => command.run(arguments.log),
+        Command::Status(command) => command.run(),
+        Command::Doctor(command) => command.run(),
+        Command::Audit(command) => command.run(),
+        Command::Catalog(command) => command.run(),
         Command::Ledger(command) => command.run(),
         Command::Mirror(command) => command.run(),
         Command::Policy(command) => command.run(),
+        Command::Install(command) => command.run(),
+        Command::Uninstall(command) => command.run(),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,
@@ -112,11 +146,12 @@ pub(crate) fn run() -> ExitCode {
             );
             Ok(Outcome::Done)
         }
-        Command::Man => man(),
+        Command::Man { output } => man(output.as_deref()),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Denied) => ExitCode::from(DENIED),
+        Ok(Outcome::Failed) => ExitCode::from(FAILED),
         Err(CommandError::Usage(problems)) => {
             complain(&problems);
             ExitCode::from(USAGE)
@@ -128,7 +163,11 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-fn man() -> Result<Outcome, CommandError> {
+fn man(output: Option<&Path>) -> Result<Outcome, CommandError> {
+    if let Some(directory) = output {
+        clap_mangen::generate_to(Arguments::command(), directory)?;
+        return Ok(Outcome::Done);
+    }
     clap_mangen::Man::new(Arguments::command()).render(&mut io::stdout())?;
     Ok(Outcome::Done)
 }
@@ -149,6 +188,10 @@ fn complain(problems: &str) {
 // === impl SettingsArgument ===
 
 impl SettingsArgument {
+    const fn is_given(&self) -> bool {
+        self.settings.is_some()
+    }
+
     fn load(&self) -> Result<Settings, CommandError> {
         Settings::load(self.settings.as_deref()).map_err(CommandError::from)
     }

@@ -3,28 +3,44 @@
 //! INVARIANT(last-good): a file that cannot be read or is invalid never replaces a policy in force, and never starts a gate.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use notify::{RecursiveMode, Watcher as _};
 use ramgate_policy::document::Findings;
 use ramgate_policy::{Policy, Registry};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics::PolicyMetrics;
 use crate::settings::listed;
 
-/// A policy file and what it last held that was valid.
+/// A policy file, its drop-ins, and what they last held that was valid.
 #[derive(Debug)]
 pub(crate) struct LivePolicy {
     path: PathBuf,
     mirrors: Vec<Registry>,
-    text: String,
+    texts: Texts,
+    metrics: PolicyMetrics,
     current: Arc<ArcSwap<Policy>>,
+    standing: Arc<Mutex<Standing>>,
 }
+
+/// How it stands with the policy in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Standing {
+    /// When it was read.
+    pub(crate) since: jiff::Timestamp,
+    /// Why the file, as it is now, was not taken.
+    pub(crate) error: Option<String>,
+}
+
+/// The policy's text, then those of its drop-ins in the order of their names.
+type Texts = Vec<(PathBuf, String)>;
 
 /// Why there is no policy.
 #[derive(Debug, Error)]
@@ -48,9 +64,6 @@ pub(crate) enum PolicyError {
         /// What is wrong.
         findings: Findings,
     },
-    /// Drop-ins would tighten the policy, and this version does not read them.
-    #[error("{0}: this version reads no drop-ins; move its rules into the policy file")]
-    DropIn(PathBuf),
     /// The file cannot be watched, or signals cannot be received.
     #[error("cannot watch {path}: {source}")]
     Unwatchable {
@@ -66,19 +79,31 @@ pub(crate) enum PolicyError {
 impl LivePolicy {
     /// Reads `path`. `mirrors` are the addresses of our own mirror, see [`Policy::with_mirrors`].
     pub(crate) fn load(path: &Path, mirrors: Vec<Registry>) -> Result<Self, PolicyError> {
-        let text = read(path)?;
-        let policy = parse(path, &text)?.with_mirrors(mirrors.clone());
+        let texts = read(path)?;
+        let policy = parse(&texts)?.with_mirrors(mirrors.clone());
         Ok(Self {
             path: path.to_owned(),
             mirrors,
-            text,
+            texts,
+            metrics: PolicyMetrics::default(),
             current: Arc::new(ArcSwap::from_pointee(policy)),
+            standing: Arc::new(Mutex::new(Standing::now())),
         })
     }
 
     /// The snapshot that the gates read.
     pub(crate) fn current(&self) -> Arc<ArcSwap<Policy>> {
         Arc::clone(&self.current)
+    }
+
+    /// What is counted.
+    pub(crate) fn metrics(&self) -> &PolicyMetrics {
+        &self.metrics
+    }
+
+    /// How it stands with it; changes with every reading.
+    pub(crate) fn standing(&self) -> Arc<Mutex<Standing>> {
+        Arc::clone(&self.standing)
     }
 
     /// Reads the file anew whenever it changes or `hangup` comes, until `shutdown`.
@@ -107,6 +132,8 @@ impl LivePolicy {
         watcher
             .watch(&directory, RecursiveMode::NonRecursive)
             .map_err(|error| unwatchable(&self.path, error.into()))?;
+        // It may not be there, and may come: then the directory above shows it, and from there on a signal is needed.
+        let _ = watcher.watch(&self.path.with_extension("d"), RecursiveMode::NonRecursive);
         loop {
             let asked = tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
@@ -123,62 +150,110 @@ impl LivePolicy {
 
     /// `asked` for by a signal: then the log says something even if nothing changed.
     fn reload(&mut self, asked: bool) {
-        let read = read(&self.path).and_then(|text| {
-            if text == self.text && !asked {
+        let read = read(&self.path).and_then(|texts| {
+            if texts == self.texts && !asked {
                 return Ok(None);
             }
-            parse(&self.path, &text).map(|policy| Some((text, policy)))
+            parse(&texts).map(|policy| Some((texts, policy)))
         });
         match read {
-            Ok(None) => {}
-            Ok(Some((text, policy))) => {
-                self.text = text;
+            // The file is again what is in force.
+            Ok(None) => self.stand().error = None,
+            Ok(Some((texts, policy))) => {
+                self.texts = texts;
+                *self.stand() = Standing::now();
                 self.current
                     .store(Arc::new(policy.with_mirrors(self.mirrors.clone())));
+                self.metrics.reloaded(true);
                 tracing::info!(policy = %self.path.display(), "policy in force");
             }
             Err(error) => {
-                tracing::error!(%error, "policy not taken, the last good one stays in force")
+                self.metrics.reloaded(false);
+                tracing::error!(%error, "policy not taken, the last good one stays in force");
+                self.stand().error = Some(error.to_string());
             }
+        }
+    }
+
+    fn stand(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Standing ===
+
+impl Standing {
+    fn now() -> Self {
+        Self {
+            since: jiff::Timestamp::now(),
+            error: None,
         }
     }
 }
 
-/// Reads and checks a policy file.
+/// Reads and checks a policy file and its drop-ins.
 pub(crate) fn load(path: &Path) -> Result<Policy, PolicyError> {
-    parse(path, &read(path)?)
+    parse(&read(path)?)
 }
 
-fn read(path: &Path) -> Result<String, PolicyError> {
-    if let Some(drop_in) = drop_in(path) {
-        return Err(PolicyError::DropIn(drop_in));
-    }
-    std::fs::read_to_string(path).map_err(|source| {
-        if source.kind() == std::io::ErrorKind::NotFound {
-            PolicyError::Missing(path.to_owned())
-        } else {
-            PolicyError::Unreadable {
-                path: path.to_owned(),
-                source,
+fn read(path: &Path) -> Result<Texts, PolicyError> {
+    let mut texts = Vec::new();
+    for file in std::iter::once(path.to_owned()).chain(drop_ins(path)?) {
+        match std::fs::read_to_string(&file) {
+            Ok(text) => texts.push((file, text)),
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
+                return Err(PolicyError::Missing(file));
             }
+            Err(source) => return Err(PolicyError::Unreadable { path: file, source }),
         }
-    })
+    }
+    Ok(texts)
 }
 
-fn parse(path: &Path, text: &str) -> Result<Policy, PolicyError> {
-    Policy::parse(text).map_err(|findings| PolicyError::Invalid {
-        path: path.to_owned(),
-        findings,
-    })
+fn parse(texts: &Texts) -> Result<Policy, PolicyError> {
+    let mut policy: Option<Policy> = None;
+    for (path, text) in texts {
+        let read = match policy {
+            None => Policy::parse(text),
+            Some(policy) => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                policy.tightened(&name, text)
+            }
+        };
+        policy = Some(read.map_err(|findings| PolicyError::Invalid {
+            path: path.clone(),
+            findings,
+        })?);
+    }
+    policy.ok_or_else(|| PolicyError::Missing(PathBuf::new()))
 }
 
-/// A file in `policy.d` beside the policy. To pass it over would be to loosen what an administrator tightened.
-fn drop_in(path: &Path) -> Option<PathBuf> {
-    let entries = std::fs::read_dir(path.with_extension("d")).ok()?;
-    entries.flatten().map(|entry| entry.path()).find(|file| {
-        file.extension()
+/// The files in `policy.d` beside the policy. One that cannot be listed is not passed over: that would loosen the policy.
+fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, PolicyError> {
+    let directory = path.with_extension("d");
+    let unreadable = |source| PolicyError::Unreadable {
+        path: directory.clone(),
+        source,
+    };
+    let entries = match std::fs::read_dir(&directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        // The policy's name has no extension, or something else is called so.
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => return Ok(Vec::new()),
+        Err(error) => return Err(unreadable(error)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let file = entry.map_err(unreadable)?.path();
+        if file
+            .extension()
             .is_some_and(|extension| extension == "json")
-    })
+        {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// Editors write in several steps; a policy is read once they are done. Well under the second that a change may take.
@@ -199,6 +274,8 @@ mod tests {
             std::fs::write(&path, broken).unwrap();
             live.reload(true);
             assert!(current.load().is_audit(), "{broken}");
+            let standing = live.standing();
+            assert!(standing.lock().unwrap().error.is_some(), "{broken}");
         }
         std::fs::remove_file(&path).unwrap();
         live.reload(true);
@@ -206,17 +283,30 @@ mod tests {
         std::fs::write(&path, r#"{ "version": 1 }"#).unwrap();
         live.reload(false);
         assert!(!current.load().is_audit(), "a good one is taken");
+        assert_eq!(live.standing().lock().unwrap().error, None);
     }
 
     #[test]
-    fn drop_ins_are_not_passed_over() {
+    fn drop_ins_are_taken_in_and_never_passed_over() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("policy.json");
         std::fs::write(&path, r#"{ "version": 1 }"#).unwrap();
+        let mut live = LivePolicy::load(&path, Vec::new()).unwrap();
+        let current = live.current();
+        assert!(!current.load().stops_denied());
         std::fs::create_dir(directory.path().join("policy.d")).unwrap();
-        assert!(load(&path).is_ok());
-        std::fs::write(directory.path().join("policy.d/10.json"), "{}").unwrap();
-        assert!(matches!(load(&path), Err(PolicyError::DropIn(_))));
+        let drop_in = directory.path().join("policy.d/10-site.json");
+        std::fs::write(&drop_in, r#"{ "version": 1, "watch": "stop" }"#).unwrap();
+        live.reload(false);
+        assert!(current.load().stops_denied());
+        std::fs::write(&drop_in, r#"{ "version": 1, "mode": "audit" }"#).unwrap();
+        let error = load(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("policy.d/10-site.json: line 1: mode: unknown key"),
+            "{error}"
+        );
+        live.reload(false);
+        assert!(current.load().stops_denied(), "the last good one stays");
     }
 
     #[test]

@@ -3,12 +3,21 @@
 //! The program puts one policy behind three gates: an authorization plugin, a pull-through mirror and a forward proxy.
 //! `ARCHITECTURE.md` says how they belong together.
 
+mod audit_file;
 mod audit_line;
 mod audit_log;
+mod audit_reader;
+mod catalog;
 mod cli;
 mod control;
+mod doctor;
+mod engine_report;
+mod images;
+mod install;
 mod ledger;
 mod live_policy;
+mod metrics;
+mod remedy;
 mod serve;
 mod settings;
 mod signals;
@@ -16,6 +25,7 @@ mod sockets;
 mod storage;
 mod telemetry;
 mod unix;
+mod watchdog;
 
 use std::process::ExitCode;
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use ramgate_catalog::Catalog;
 use ramgate_egress::Egress;
 use ramgate_mirror::Mirror;
 use ramgate_plugin::{Authorizer, Engine, Gates, Identity, Registrar, Watch};
@@ -17,19 +18,33 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::control;
+use crate::catalog;
+use crate::control::{self, Office};
 use crate::ledger::Desk;
 use crate::live_policy::LivePolicy;
+use crate::metrics::{self, Gate, Readiness};
 use crate::settings::{self, Settings};
 use crate::signals::Signals;
 use crate::sockets;
+use crate::watchdog;
 
 /// The gates' listeners, of those that the settings enable.
 struct Listeners {
     plugin: Option<UnixListener>,
     mirror: Option<TcpListener>,
     egress: Option<TcpListener>,
+    metrics: Option<TcpListener>,
     control: UnixListener,
+}
+
+/// What the gates are made with.
+struct Shared<'a> {
+    settings: &'a Settings,
+    policy: &'a LivePolicy,
+    ledger: Arc<Ledger>,
+    catalog: &'a Catalog,
+    readiness: &'a Readiness,
+    shutdown: &'a CancellationToken,
 }
 
 // === impl Listeners ===
@@ -46,8 +61,32 @@ impl Listeners {
             plugin: plugin.transpose()?,
             mirror: tcp("mirror.listen", mirror).await?,
             egress: tcp("egress.listen", settings.egress_listen).await?,
+            metrics: tcp("metrics.listen", settings.metrics_listen).await?,
             control: sockets::unix("state-dir", &control_path(settings))?,
         })
+    }
+
+    /// Where the gates are reached.
+    fn gates(&self) -> std::io::Result<Vec<Gate>> {
+        let mut gates = Vec::new();
+        if let Some(listener) = &self.plugin {
+            // Abstract names have no path, and dockerd knows none.
+            let address = listener.local_addr()?;
+            gates.extend(
+                address
+                    .as_pathname()
+                    .map(|path| Gate::Unix("plugin.socket", path.to_owned())),
+            );
+        }
+        for (key, listener) in [
+            ("mirror.listen", &self.mirror),
+            ("egress.listen", &self.egress),
+        ] {
+            if let Some(listener) = listener {
+                gates.push(Gate::Tcp(key, listener.local_addr()?));
+            }
+        }
+        Ok(gates)
     }
 }
 
@@ -57,12 +96,25 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
     // TLS needs a provider for the process; ring is the one that is built in.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let ledger = Arc::new(open_ledger(&ledger_path(&settings))?);
+    let catalog = catalog::open(&settings)?;
     let listeners = Listeners::bind(&settings).await?;
     let shutdown = CancellationToken::new();
     let watching = CancellationToken::new();
-    let mut gates = start(listeners, &settings, &policy, ledger, &shutdown, &watching)?;
+    let readiness = Readiness::starting(listeners.gates()?);
+    let shared = Shared {
+        settings: &settings,
+        policy: &policy,
+        ledger,
+        catalog: &catalog,
+        readiness: &readiness,
+        shutdown: &shutdown,
+    };
+    let (mut gates, mirror) = start(listeners, &shared, &watching)?;
+    readiness.started();
     announce(&settings, &policy);
     let follower = tokio::spawn(policy.follow(hangup, shutdown.clone()));
+    let watchdog = watchdog::run(settings.plugin_socket.clone(), shutdown.clone());
+    tokio::spawn(watchdog);
     // Outside systemd there is nobody to notify.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!("ready");
@@ -75,58 +127,108 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
         // A gate that ends by itself is a hole: all of them stop, and the engine fails closed.
         Some(gate) = gates.join_next() => Err(ended_early(gate)),
     };
+    readiness.stopping();
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     watching.cancel();
     tokio::time::sleep(LAST_WORD).await;
     shutdown.cancel();
-    let drained =
-        tokio::time::timeout(GRACE, async { while gates.join_next().await.is_some() {} }).await;
-    if drained.is_err() {
-        tracing::warn!(grace = ?GRACE, "connections still open are cut");
+    if !drain(&mut gates, mirror.as_ref()).await {
+        tracing::warn!(grace = ?GRACE, blobs = ?BLOB_GRACE, "connections still open are cut");
     }
     follower.abort();
     ended
 }
 
-/// Starts the gates behind their listeners, until `shutdown`; the watch, until `watching` ends; and what administrators ask.
+/// Starts the gates behind their listeners; the watch, until `watching` ends; and what administrators and monitoring ask.
 fn start(
     listeners: Listeners,
-    settings: &Settings,
-    policy: &LivePolicy,
-    ledger: Arc<Ledger>,
-    shutdown: &CancellationToken,
+    shared: &Shared<'_>,
     watching: &CancellationToken,
-) -> anyhow::Result<JoinSet<std::io::Result<()>>> {
+) -> anyhow::Result<(JoinSet<std::io::Result<()>>, Option<Mirror>)> {
+    let Shared {
+        settings,
+        policy,
+        catalog,
+        readiness,
+        shutdown,
+        ..
+    } = *shared;
     let mut gates = JoinSet::new();
+    let mut registry = metrics::registry(policy, &shared.ledger);
+    if let Some(metrics) = catalog.metrics() {
+        metrics.register(&mut registry);
+    }
     let canaries = Canaries::default();
-    let registrar = registrar(settings, Arc::clone(&ledger), canaries.clone())?;
-    let desk = Desk::new(registrar.clone());
-    gates.spawn(control::serve(listeners.control, desk, shutdown.clone()));
+    let registrar = registrar(settings, Arc::clone(&shared.ledger), canaries.clone())?;
+    let office = Office::new(
+        Desk::new(registrar.clone()),
+        catalog::Desk::new(catalog.clone()),
+        registrar.gates().clone(),
+        policy,
+    );
     if let Some(listener) = listeners.plugin {
-        let identity = Identity::new(registrar.clone());
-        let authorizer = Authorizer::new(policy.current(), registrar.clone(), identity.clone());
+        let identity = Identity::new(registrar.clone()).with_catalog(catalog.clone());
+        let authorizer = Authorizer::new(policy.current(), registrar.clone(), identity.clone())
+            .with_catalog(catalog.clone());
+        authorizer.metrics().register(&mut registry);
         let plugin = ramgate_plugin::serve(listener, authorizer, shutdown.clone());
         gates.spawn(plugin);
         let watch = Watch::new(registrar, identity, policy.current());
         tokio::spawn(watch.run(watching.clone()));
     }
+    let mut serving = None;
     if let Some((listener, part)) = listeners.mirror.zip(settings.mirror.as_ref()) {
         let config = mirror_config(part, canaries.clone())?;
-        let mirror = Mirror::new(config, policy.current(), ledger).context("mirror")?;
+        let mirror = Mirror::new(config, policy.current(), Arc::clone(&shared.ledger))
+            .context("mirror")?
+            .with_catalog(catalog.clone());
+        mirror.metrics().register(&mut registry);
+        serving = Some(mirror.clone());
         gates.spawn(ramgate_mirror::serve(listener, mirror, shutdown.clone()));
     }
+    let control = control::serve(listeners.control, office, serving.clone(), shutdown.clone());
+    gates.spawn(control);
     if let Some(listener) = listeners.egress {
-        let steering = Steering {
-            docker_hub_by_mirror: settings.mirror.is_some(),
-        };
-        let config = ramgate_egress::Config {
-            canaries,
-            ..ramgate_egress::Config::new(steering)
-        };
-        let egress = Egress::new(policy.current(), config);
+        let egress = egress(shared, canaries);
         gates.spawn(ramgate_egress::serve(listener, egress, shutdown.clone()));
     }
-    Ok(gates)
+    if let Some(listener) = listeners.metrics {
+        // Last: by now each gate has added what it counts.
+        let monitor = metrics::serve(listener, registry, readiness.clone(), shutdown.clone());
+        gates.spawn(monitor);
+    }
+    Ok((gates, serving))
+}
+
+fn egress(shared: &Shared<'_>, canaries: Canaries) -> Egress {
+    let steering = Steering {
+        docker_hub_by_mirror: shared.settings.mirror.is_some(),
+    };
+    let config = ramgate_egress::Config {
+        canaries,
+        ..ramgate_egress::Config::new(steering)
+    };
+    Egress::new(shared.policy.current(), config)
+}
+
+/// Lets open connections end: all for a while, and then the blobs that the mirror is sending for a while longer, because a client
+/// that is cut begins anew. `false` if some are cut.
+async fn drain(gates: &mut JoinSet<std::io::Result<()>>, mirror: Option<&Mirror>) -> bool {
+    let all = async { while gates.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, all).await.is_ok() {
+        return true;
+    }
+    let Some(mirror) = mirror else {
+        return false;
+    };
+    let sent = async {
+        while mirror.metrics().in_flight() > 0 {
+            tokio::time::sleep(LAST_WORD).await;
+        }
+    };
+    // What is still open then is other gates'.
+    let _ = tokio::time::timeout(BLOB_GRACE, sent).await;
+    gates.is_empty()
 }
 
 /// Keeps `ledger` for the engine that the settings name; its gates see `canaries`.
@@ -186,7 +288,7 @@ pub(crate) fn mirror_names(settings: &Settings) -> Vec<Registry> {
     named.chain(mirror.listen.to_string().parse()).collect()
 }
 
-fn mirror_config(
+pub(crate) fn mirror_config(
     part: &settings::Mirror,
     canaries: Canaries,
 ) -> anyhow::Result<ramgate_mirror::Config> {
@@ -235,11 +337,11 @@ fn announce(settings: &Settings, policy: &LivePolicy) {
     if let Some(address) = settings.egress_listen {
         tracing::info!(%address, "network gate listens");
     }
+    if let Some(address) = settings.metrics_listen {
+        tracing::info!(%address, "metrics are served");
+    }
     if policy.current().load().is_audit() {
         tracing::warn!("the policy's mode is audit: denials are logged and not enforced");
-    }
-    for key in &settings.not_yet {
-        tracing::warn!(key, "this version does not act on this key of the settings");
     }
 }
 
@@ -252,9 +354,11 @@ fn ended_early(gate: Result<std::io::Result<()>, tokio::task::JoinError>) -> any
 }
 
 /// Where dockerd since 28.0 reads where to fetch from instead (moby `daemon/hosts.go`).
-const HOSTS_DIRECTORY: &str = "/etc/docker/certs.d";
+pub(crate) const HOSTS_DIRECTORY: &str = "/etc/docker/certs.d";
 /// How long the engine gate stays after the watch: the engine asks it once more when the watch's request ends, and an engine that
 /// is being stopped waits 5 s for an answer.
 const LAST_WORD: Duration = Duration::from_millis(100);
 /// How long open connections may go on; systemd's own patience is 90 s.
 const GRACE: Duration = Duration::from_secs(5);
+/// How much longer a blob may take: a gigabyte at 30 MB/s.
+const BLOB_GRACE: Duration = Duration::from_secs(35);

@@ -2,11 +2,14 @@
 //!
 //! What is allowed stands in the policy, not here. Every key is optional; [`file::SettingsFile`]'s defaults are the contract.
 
+mod catalog;
 mod check;
 mod credentials;
 pub(crate) mod file;
 mod quantity;
 mod storage;
+
+pub(crate) use quantity::duration;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,6 +23,9 @@ use ramgate_policy::Registry;
 use ramgate_policy::document::Findings;
 use thiserror::Error;
 
+use crate::audit_file::AuditFile;
+pub(crate) use catalog::Catalog;
+
 /// Settings in force.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -30,9 +36,9 @@ pub(crate) struct Settings {
     pub(crate) plugin_socket: Option<PathBuf>,
     pub(crate) mirror: Option<Mirror>,
     pub(crate) egress_listen: Option<SocketAddr>,
-    pub(crate) audit_path: PathBuf,
-    /// Keys that are part of the contract and that this version does not act on yet, as they stand in the file.
-    pub(crate) not_yet: Vec<&'static str>,
+    pub(crate) catalog: Catalog,
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    pub(crate) audit: AuditFile,
 }
 
 /// The mirror's part.
@@ -60,6 +66,18 @@ pub(crate) enum Storage {
         options: BTreeMap<String, StorageOption>,
         spool: PathBuf,
     },
+}
+
+// === impl Storage ===
+
+impl Storage {
+    /// What it takes of this host's disk: all of it, or what is on its way to a bucket.
+    pub(crate) fn directory(&self) -> &Path {
+        match self {
+            Self::Directory(directory) => directory,
+            Self::Bucket { spool, .. } => spool,
+        }
+    }
 }
 
 /// What the client of an object store is told.

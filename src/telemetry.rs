@@ -1,9 +1,6 @@
 //! Logs on stderr, and the audit log: one JSON object for every decision.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
@@ -11,40 +8,32 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::audit_file::AuditFile;
 use crate::audit_line::AuditLine;
 use crate::audit_log::{AuditLog, AuditWriter};
 
 /// Starts logging to stderr, and, where there is an audit log, to it. What is returned writes the rest when it is dropped.
-pub(crate) fn start(level: LevelFilter, audit: Option<&Path>) -> io::Result<Option<AuditWriter>> {
+pub(crate) fn start(
+    level: LevelFilter,
+    audit: Option<&AuditFile>,
+) -> io::Result<Option<AuditWriter>> {
     let stderr = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .with_target(false)
         .with_filter(level);
     let registry = tracing_subscriber::registry().with(stderr);
-    let Some(path) = audit else {
+    let Some(audit) = audit else {
         registry.init();
         return Ok(None);
     };
-    let (log, writer) = AuditLog::start(open(path)?)?;
+    let (log, writer) = AuditLog::start(audit.open()?)?;
     let audit = tracing_subscriber::fmt::layer()
         .event_format(AuditLine)
         .with_writer(log)
         .with_filter(Targets::new().with_target(AUDIT_TARGET, LevelFilter::DEBUG));
     registry.with(audit).init();
     Ok(Some(writer))
-}
-
-/// Appends, so that `logrotate` with `copytruncate` works; names of users are in it, so it is the owner's alone.
-fn open(path: &Path) -> io::Result<File> {
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory)?;
-    }
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
 }
 
 /// The target of events that are decisions.

@@ -52,6 +52,7 @@ impl Host {
             "plugin": { "socket": host.path("plugins/ramgate.sock") },
             "mirror": { "listen": "127.0.0.1:0" },
             "egress": { "listen": "127.0.0.2:0" },
+            "metrics": { "listen": "127.0.0.3:0" },
             "audit": { "path": host.path("log/audit.jsonl") },
         });
         std::fs::write(host.path("settings.json"), settings.to_string()).unwrap();
@@ -74,15 +75,22 @@ fn check_answers_with_its_exit_code() {
     assert_eq!(allowed.status.code(), Some(ALLOWED));
     assert_eq!(
         stdout(&allowed),
-        "allowed: pull of docker.io/library/alpine (docker-hub.official)\n"
+        "allowed: pull of docker.io/library/alpine (docker-hub.official)\n\
+         \x20 reference docker.io/library/alpine:3\n\
+         \x20 action    pull, anonymous\n\
+         \x20 judged    docker.io/library/alpine\n\
+         \x20           is official: its name says so\n\
+         \x20           allowed by docker-hub.official\n"
     );
 
     let denied = ramgate(&["check", "evil/tool", "--policy", &policy]);
     assert_eq!(denied.status.code(), Some(DENIED));
+    let text = stdout(&denied);
     assert_eq!(
-        stdout(&denied),
+        text.split_inclusive('\n').next().unwrap(),
         "denied: image access denied: community images not allowed: docker.io/evil/tool \
-         (ramgate: docker-hub.community is deny; contact platform@acme.example)\n"
+         (ramgate: docker-hub.community is deny, and whether evil is a verified publisher or sponsored is not known: \
+         Docker Hub was not asked; contact platform@acme.example)\n"
     );
 
     let owner = ramgate(&["check", "evil/tool", "--policy", &policy, "--as", "alice"]);

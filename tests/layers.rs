@@ -1,4 +1,4 @@
-//! The direction of dependencies: `ramgate → {plugin, mirror, egress} → provenance → policy`, and a policy that knows
+//! The direction of dependencies: `ramgate → {plugin, mirror, egress} → {catalog, provenance} → policy`, and a policy that knows
 //! nothing of the world.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -46,8 +46,12 @@ fn check_own(crate_folder: &str, allowed: &[&str]) {
 fn the_gates_know_what_lies_below_them_and_not_one_another() {
     check_own("policy", &[]);
     check_own("provenance", &["ramgate-policy"]);
+    check_own("catalog", &["ramgate-policy"]);
     for gate in ["plugin", "mirror", "egress"] {
-        check_own(gate, &["ramgate-policy", "ramgate-provenance"]);
+        check_own(
+            gate,
+            &["ramgate-catalog", "ramgate-policy", "ramgate-provenance"],
+        );
     }
 }
 

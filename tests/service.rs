@@ -1,4 +1,4 @@
-//! On a server: the steps of the README, as they are written there, on a booted Debian with its own Docker, and what the units promise.
+//! On a server: the steps by hand, as `docs/install.md` has them, on a booted Debian with its own Docker, and what the units promise.
 
 mod steps;
 
@@ -9,19 +9,19 @@ use ramgate_lab::{EngineKind, Lab, LabOptions, Output, Server};
 use steps::Step;
 
 #[test]
-fn the_steps_of_the_readme_hold_on_debian_12() -> Result<()> {
-    the_steps_of_the_readme_hold(EngineKind::Docker20_10)
+fn the_steps_by_hand_hold_on_debian_12() -> Result<()> {
+    the_steps_by_hand_hold(EngineKind::Docker20_10)
 }
 
 #[test]
-fn the_steps_of_the_readme_hold_on_debian_13() -> Result<()> {
-    the_steps_of_the_readme_hold(EngineKind::Docker26_1)
+fn the_steps_by_hand_hold_on_debian_13() -> Result<()> {
+    the_steps_by_hand_hold(EngineKind::Docker26_1)
 }
 
-fn the_steps_of_the_readme_hold(kind: EngineKind) -> Result<()> {
+fn the_steps_by_hand_hold(kind: EngineKind) -> Result<()> {
     let lab = Lab::start(kind, &LabOptions::default())?;
     lay_out(&lab)?;
-    let (install, undo) = Step::of_section(README, "On your server")?;
+    let (install, undo) = Step::of_section(INSTRUCTIONS, "By hand")?;
     ensure!(
         install.len() == 5 && undo.len() == 1,
         "{install:?} {undo:?}"
@@ -34,6 +34,7 @@ fn the_steps_of_the_readme_hold(kind: EngineKind) -> Result<()> {
         .and_then(|()| images_are_judged(&lab, &server))
         .and_then(|()| the_units_are_sound(&server))
         .and_then(|()| a_restart_costs_no_call(&server))
+        .and_then(|()| one_that_hangs_is_started_anew(&lab, &server))
         .and_then(|()| a_broken_policy_is_waited_for(&lab, &server))
         .and_then(|()| stopped_it_fails_closed(&server));
     result.with_context(|| journals(&server))?;
@@ -149,6 +150,34 @@ fn a_restart_costs_no_call(server: &Server<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The engine waits for a plugin that does not answer, without an end of its own.
+fn one_that_hangs_is_started_anew(lab: &Lab, server: &Server<'_>) -> Result<()> {
+    let sooner = format!("{UNITS}/ramgate.service.d/sooner.conf");
+    lab.write_file(&sooner, "[Service]\nWatchdogSec=2s\n")?;
+    shell(
+        server,
+        "systemctl daemon-reload && systemctl restart ramgate && sleep 5 && systemctl is-active ramgate
+         systemctl kill --kill-whom=main --signal=STOP ramgate
+         timeout 20 docker ps",
+    )?
+    .expect_success()?;
+    let restarts = server.run(
+        "systemctl",
+        &["show", "--property=NRestarts", "--value", "ramgate"],
+    )?;
+    ensure!(
+        restarts.stdout.trim() == "1",
+        "once, and not while it answered: {restarts}"
+    );
+    lab.remove_file(&sooner)?;
+    shell(
+        server,
+        "systemctl daemon-reload && systemctl restart ramgate",
+    )?
+    .expect_success()?;
+    Ok(())
+}
+
 fn a_broken_policy_is_waited_for(lab: &Lab, server: &Server<'_>) -> Result<()> {
     let policy = lab.read_file(POLICY)?;
     // While it runs, the last good one stays. Started anew, there is none.
@@ -259,7 +288,7 @@ fn follow(step: &Step, lab: &Lab, server: &Server<'_>) -> Result<()> {
     }
 }
 
-const README: &str = include_str!("../README.md");
+const INSTRUCTIONS: &str = include_str!("../docs/install.md");
 const CHECKOUT: &str = "/root/ramgate";
 const UNITS: &str = "/etc/systemd/system";
 const DAEMON_JSON: &str = "/etc/docker/daemon.json";

@@ -59,7 +59,7 @@ impl Content {
 /// The name under which it is served.
 pub(crate) const REPOSITORY: &str = "library/alpine";
 /// A large layer, as those of programming languages and browsers are.
-pub(crate) const BLOB_BYTES: u64 = 256 * 1024 * 1024;
+pub(crate) const BLOB_BYTES: u64 = 512 * 1024 * 1024;
 pub(crate) const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
 /// Where docker-registry keeps the bytes of `digest`, below its storage.
@@ -93,7 +93,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(fs::write(path, bytes)?)
 }
 
-fn digest(bytes: &[u8]) -> String {
+pub(crate) fn digest(bytes: &[u8]) -> String {
     let mut digest = "sha256:".to_owned();
     for byte in Sha256::digest(bytes) {
         let _ = write!(digest, "{byte:02x}");
@@ -102,7 +102,7 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 /// Bytes that no file system squeezes, the same ones every time.
-fn noise() -> Vec<u8> {
+pub(crate) fn noise() -> Vec<u8> {
     let mut state: u64 = 0x9E37_79B9_7F4A_7C15;
     (0..BLOB_BYTES / 8)
         .flat_map(|_| {

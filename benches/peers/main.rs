@@ -13,6 +13,7 @@ mod content;
 mod decision;
 mod engine;
 mod footprint;
+mod link;
 mod load;
 mod machine;
 mod message;
@@ -23,8 +24,10 @@ mod plugin;
 mod policy;
 mod ramgate;
 mod rounds;
+mod scale;
 mod server;
 mod table;
+mod transfer;
 
 use std::path::PathBuf;
 
@@ -70,6 +73,10 @@ enum Part {
     Plugin,
     /// The mirror with a warm cache, beside docker-registry and nginx.
     Mirror,
+    /// The mirror with a cold cache, beside downloads without it; and its memory with many clients.
+    Transfer,
+    /// The mirror with a million manifests, beside a thousand. Takes some minutes and 8 GB.
+    Scale,
     /// What the plugin adds to creating and starting a container.
     Engine,
     /// Size, memory and time to start, beside docker-registry.
@@ -126,6 +133,8 @@ impl Part {
             Self::Decision => decision::measure(bench, table),
             Self::Plugin => plugin::measure(bench, table),
             Self::Mirror => mirror::measure(bench, table),
+            Self::Transfer => transfer::measure(bench, table),
+            Self::Scale => scale::measure(bench, table),
             Self::Engine => engine::measure(bench, table),
             Self::Footprint => footprint::measure(bench, table),
         }

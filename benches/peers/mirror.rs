@@ -17,6 +17,7 @@ use crate::peer::{self, Peer};
 use crate::policy::{self, FEW};
 use crate::ramgate::Ramgate;
 use crate::rounds::{Figure, alternate};
+use crate::server::Server;
 use crate::table::Table;
 
 /// Something that is asked for.
@@ -56,11 +57,14 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<()> {
     wait_for(&place("proxy").join(content::blob_path(&content.blob_digest)))?;
     let beside = Beside {
         name: "docker-registry",
-        address: registry.address,
+        peer: &registry,
         path: |asked| &asked.path,
-        aim: Some(1.0),
+        aim: |kind| match kind {
+            Kind::Manifest => Some(1.0),
+            Kind::Blob => Some(2.0),
+        },
     };
-    beside.compare(bench, table, &asked, ramgate.mirror)?;
+    beside.compare(bench, table, &asked, &ramgate)?;
 
     let Some(program) = peer::nginx_program() else {
         table.skip("mirror beside nginx", NO_NGINX);
@@ -70,30 +74,33 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<()> {
     let nginx = Peer::nginx(&program, &place("files"), directory.path())?;
     let beside = Beside {
         name: "nginx, files",
-        address: nginx.address,
+        peer: &nginx,
         path: |asked| asked.file,
-        aim: None,
+        aim: |kind| match kind {
+            Kind::Manifest => None,
+            Kind::Blob => Some(1.3),
+        },
     };
-    beside.compare(bench, table, &asked, ramgate.mirror)
+    beside.compare(bench, table, &asked, &ramgate)
 }
 
 /// A peer, and under which paths it has things.
-struct Beside {
+struct Beside<'a> {
     name: &'static str,
-    address: SocketAddr,
+    peer: &'a Peer,
     path: fn(&Asked) -> &str,
-    aim: Option<f64>,
+    aim: fn(Kind) -> Option<f64>,
 }
 
 // === impl Beside ===
 
-impl Beside {
+impl Beside<'_> {
     fn compare(
         &self,
         bench: &Bench,
         table: &mut Table,
         all: &[Asked],
-        ours: SocketAddr,
+        ours: &Ramgate,
     ) -> Result<()> {
         for asked in all {
             for &connections in asked.connections() {
@@ -103,10 +110,13 @@ impl Beside {
                 }
                 let pair = alternate(
                     bench.rounds,
-                    || asked.run(ours, &asked.path, connections),
-                    || asked.run(self.address, (self.path)(asked), connections),
+                    || asked.run(&ours.server, ours.mirror, &asked.path, connections),
+                    || {
+                        let Peer { address, server } = self.peer;
+                        asked.run(server, *address, (self.path)(asked), connections)
+                    },
                 )?;
-                table.add(case, self.name, pair, self.aim);
+                table.add(case, self.name, pair, (self.aim)(asked.kind));
             }
         }
         Ok(())
@@ -141,7 +151,7 @@ impl Asked {
             manifest("manifest by tag", "latest"),
             manifest("manifest by digest", &content.manifest_digest),
             Self {
-                name: "256 MiB blob",
+                name: "512 MiB blob",
                 kind: Kind::Blob,
                 path: path(format!("blobs/{}", content.blob_digest)),
                 file: "/blob",
@@ -156,11 +166,26 @@ impl Asked {
         }
     }
 
-    fn run(&self, address: SocketAddr, path: &str, connections: usize) -> Result<Figure> {
+    fn run(
+        &self,
+        server: &Server,
+        address: SocketAddr,
+        path: &str,
+        connections: usize,
+    ) -> Result<Figure> {
+        let before = server.cpu_seconds()?;
         let seen = self.load(address, path, connections)?.run()?;
         Ok(match self.kind {
             Kind::Manifest => seen.requests(),
-            Kind::Blob => seen.throughput(),
+            Kind::Blob => {
+                // Of a gigabyte.
+                let gigabytes = BLOB_BYTES as f64 * connections as f64 / 1e9;
+                let cpu = (server.cpu_seconds()? - before) / gigabytes;
+                Figure {
+                    cpu: Some(cpu),
+                    ..seen.throughput()
+                }
+            }
         })
     }
 

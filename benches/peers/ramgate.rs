@@ -50,6 +50,27 @@ impl Ramgate {
     /// Starts all gates with `policy`; Docker Hub is reached at `docker_hub`.
     pub(crate) fn start(binary: &Binary, policy: &str, docker_hub: SocketAddr) -> Result<Self> {
         let directory = tempfile::tempdir()?;
+        let store = directory.path().join("mirror");
+        Self::start_in(directory, binary, policy, docker_hub, &store)
+    }
+
+    /// The same on a store that is there already.
+    pub(crate) fn start_on(
+        binary: &Binary,
+        policy: &str,
+        docker_hub: SocketAddr,
+        store: &Path,
+    ) -> Result<Self> {
+        Self::start_in(tempfile::tempdir()?, binary, policy, docker_hub, store)
+    }
+
+    fn start_in(
+        directory: TempDir,
+        binary: &Binary,
+        policy: &str,
+        docker_hub: SocketAddr,
+        store: &Path,
+    ) -> Result<Self> {
         let mirror = free_address()?;
         let write = |name: &str, content: &str| -> Result<PathBuf> {
             let path = directory.path().join(name);
@@ -65,6 +86,7 @@ impl Ramgate {
             mirror,
             free_address()?,
             docker_hub,
+            store,
         );
         let settings = write("settings.json", &settings.to_string())?;
         let notify = directory.path().join("notify.sock");
@@ -100,6 +122,7 @@ fn settings(
     mirror: SocketAddr,
     egress: SocketAddr,
     docker_hub: SocketAddr,
+    store: &Path,
 ) -> Value {
     json!({
         "policy": { "path": policy },
@@ -108,10 +131,11 @@ fn settings(
         "plugin": { "socket": directory.join(PLUGIN_SOCKET) },
         "mirror": {
             "listen": mirror,
-            "storage": format!("file://{}/mirror", directory.display()),
+            "storage": format!("file://{}", store.display()),
             "upstreams": { "docker.io": { "url": format!("http://{docker_hub}") } },
         },
         "egress": { "listen": egress },
+        "metrics": { "enabled": false },
         "audit": { "path": directory.join("audit.jsonl") },
     })
 }

@@ -45,6 +45,17 @@ impl Server {
         Path::new("/proc").join(self.child.id().to_string())
     }
 
+    /// The time that its threads and its workers have spent on processors so far, in seconds.
+    pub(crate) fn cpu_seconds(&self) -> Result<f64> {
+        let id = self.child.id();
+        let workers = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
+        let mut seconds = cpu_seconds(&self.proc())?;
+        for worker in workers.split_whitespace() {
+            seconds += cpu_seconds(&Path::new("/proc").join(worker))?;
+        }
+        Ok(seconds)
+    }
+
     /// The memory that it has in RAM, in bytes.
     pub(crate) fn resident_bytes(&self) -> Result<u64> {
         let path = format!("/proc/{}/status", self.child.id());

@@ -2,9 +2,10 @@
 
 use axum::body::Body;
 use axum::http::header::{
-    ACCEPT_RANGES, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LINK, RETRY_AFTER, WARNING,
+    ACCEPT_RANGES, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK,
+    RETRY_AFTER, WARNING,
 };
-use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 use ramgate_policy::{Denial, Digest};
 use serde_json::json;
@@ -12,8 +13,9 @@ use thiserror::Error;
 
 use crate::audit::Source;
 use crate::blobs::Found as Blob;
-use crate::manifest::{InvalidManifest, Manifest};
-use crate::path::InvalidPath;
+use crate::manifest::{INDEXES, InvalidManifest, Manifest};
+use crate::path::{InvalidPath, Kind};
+use crate::referrers::Referrers;
 use crate::tags::Tags;
 use crate::upstream::UpstreamError;
 
@@ -26,6 +28,15 @@ pub(crate) enum Unserved {
     /// It is not what its digest says.
     #[error("what the upstream sent is not what its digest says")]
     Mismatch,
+    /// Where it is known to come from is not allowed.
+    #[error("{0}")]
+    Denied(Box<Denial>),
+    /// The request can be read in two ways.
+    #[error(transparent)]
+    Unreadable(#[from] InvalidPath),
+    /// The upstream's list is none.
+    #[error("the upstream sent a list that cannot be read")]
+    List,
     /// It is a manifest that is not served.
     #[error(transparent)]
     Manifest(#[from] InvalidManifest),
@@ -47,14 +58,6 @@ pub(crate) enum Unserved {
     /// Another request for the same was answered so.
     #[error(transparent)]
     Shared(std::sync::Arc<Self>),
-}
-
-/// What kind of thing was not found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Manifest,
-    Blob,
-    Tags,
 }
 
 /// `/v2/`: yes, a registry.
@@ -94,6 +97,49 @@ pub(crate) fn blob(blob: Blob, digest: &Digest) -> Response<Body> {
     response
 }
 
+/// What the client has already.
+pub(crate) fn not_modified(digest: &Digest) -> Response<Body> {
+    let mut response = content(Body::empty(), OCTETS, 0, digest);
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    // Those of what would have been sent; it is not sent.
+    response.headers_mut().remove(CONTENT_LENGTH);
+    response.headers_mut().remove(CONTENT_TYPE);
+    response
+}
+
+/// Whether the client says that it has `digest` already.
+pub(crate) fn has(headers: &HeaderMap, digest: &Digest) -> bool {
+    let is_it = |tag: &str| {
+        let tag = tag.trim();
+        let tag = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');
+        tag == "*" || tag == digest.as_str()
+    };
+    headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.split(',').any(is_it))
+}
+
+/// Notes on an answer where it came from (RFC 9211), and for which registry this mirror stands in, if `ns` said it.
+pub(crate) fn mark(response: &mut Response<Body>, source: Option<Source>, namespace: Option<&str>) {
+    if let Some(source) = source {
+        let status = match source {
+            Source::Hit => "ramgate; hit",
+            Source::Miss => "ramgate; fwd=miss",
+            Source::Stale => "ramgate; hit; detail=stale",
+        };
+        let headers = response.headers_mut();
+        headers.insert(CACHE_STATUS, HeaderValue::from_static(status));
+        if source == Source::Stale {
+            headers.insert(WARNING, RESPONSE_IS_STALE);
+        }
+    }
+    if let Some(value) = namespace.and_then(|name| HeaderValue::try_from(name).ok()) {
+        response.headers_mut().insert(OCI_NAMESPACE, value);
+    }
+}
+
 /// A page of tags, and where the next one is.
 pub(crate) fn tags(tags: Tags, head: bool) -> Response<Body> {
     let size = tags.body.len();
@@ -113,10 +159,22 @@ pub(crate) fn tags(tags: Tags, head: bool) -> Response<Body> {
     response
 }
 
-/// The answer, saying so if it stands in for an upstream that fails (RFC 7234, section 5.5.1, for those who know it).
-pub(crate) fn marked(mut response: Response<Body>, source: Source) -> Response<Body> {
-    if source == Source::Stale {
-        response.headers_mut().insert(WARNING, RESPONSE_IS_STALE);
+/// What refers to a manifest.
+pub(crate) fn referrers(referrers: Referrers, head: bool) -> Response<Body> {
+    let size = referrers.body.len();
+    let body = if head {
+        Body::empty()
+    } else {
+        Body::from(referrers.body)
+    };
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(INDEXES[0]));
+    headers.insert(CONTENT_LENGTH, size.into());
+    headers.insert(API_VERSION, REGISTRY_2);
+    if referrers.filtered {
+        let filter = HeaderValue::from_static("artifactType");
+        headers.insert(FILTERS_APPLIED, filter);
     }
     response
 }
@@ -139,7 +197,7 @@ pub(crate) fn canary() -> Response<Body> {
 /// A request that names nothing, or could be read two ways.
 pub(crate) fn unreadable(problem: &InvalidPath) -> Response<Body> {
     let (status, code) = match problem {
-        InvalidPath::NoRegistryPath | InvalidPath::Unknown => {
+        InvalidPath::NoRegistryPath | InvalidPath::Unknown | InvalidPath::Catalog => {
             (StatusCode::NOT_FOUND, "UNSUPPORTED")
         }
         InvalidPath::Digest(_) => (StatusCode::BAD_REQUEST, "DIGEST_INVALID"),
@@ -147,7 +205,8 @@ pub(crate) fn unreadable(problem: &InvalidPath) -> Response<Body> {
         InvalidPath::Unclean
         | InvalidPath::Repository(_)
         | InvalidPath::Namespace(_)
-        | InvalidPath::AmbiguousNamespace => (StatusCode::BAD_REQUEST, "NAME_INVALID"),
+        | InvalidPath::AmbiguousNamespace
+        | InvalidPath::ArtifactType => (StatusCode::BAD_REQUEST, "NAME_INVALID"),
     };
     error(status, code, &problem.to_string())
 }
@@ -157,7 +216,7 @@ pub(crate) fn unsupported() -> Response<Body> {
     error(
         StatusCode::NOT_FOUND,
         "UNSUPPORTED",
-        "this mirror serves manifests, blobs and lists of tags; referrers are not served",
+        "this mirror serves manifests, blobs, lists of tags and referrers; uploads go to the registry itself",
     )
 }
 
@@ -165,8 +224,8 @@ pub(crate) fn unsupported() -> Response<Body> {
 pub(crate) fn read_only() -> Response<Body> {
     let mut response = error(
         StatusCode::METHOD_NOT_ALLOWED,
-        "UNSUPPORTED",
-        "this is a mirror; push to the registry itself",
+        "DENIED",
+        "this is a mirror, which nothing is pushed to or deleted from; push to the registry itself",
     );
     response
         .headers_mut()
@@ -179,10 +238,12 @@ pub(crate) fn unserved(problem: &Unserved, kind: Kind) -> Response<Body> {
     let unknown = match kind {
         Kind::Manifest => "MANIFEST_UNKNOWN",
         Kind::Blob => "BLOB_UNKNOWN",
-        Kind::Tags => "NAME_UNKNOWN",
+        Kind::Tags | Kind::Referrers | Kind::Base | Kind::Other => "NAME_UNKNOWN",
     };
     let text = problem.to_string();
     match problem {
+        Unserved::Denied(denial) => denied(denial),
+        Unserved::Unreadable(problem) => unreadable(problem),
         Unserved::Upstream(UpstreamError::RateLimited { retry_after }) => {
             let mut response = error(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", &text);
             if let Some(value) = retry_after {
@@ -214,6 +275,7 @@ pub(crate) fn unserved(problem: &Unserved, kind: Kind) -> Response<Body> {
             | UpstreamError::NoAddress,
         )
         | Unserved::Mismatch
+        | Unserved::List
         | Unserved::TooLarge => error(StatusCode::BAD_GATEWAY, "UNAVAILABLE", &text),
         Unserved::Store(_) | Unserved::Ledger(_) => {
             error(StatusCode::INTERNAL_SERVER_ERROR, "UNAVAILABLE", &text)
@@ -229,6 +291,15 @@ pub(crate) fn unserved(problem: &Unserved, kind: Kind) -> Response<Body> {
     }
 }
 
+/// The length that an answer announces.
+pub(crate) fn length(response: &Response<Body>) -> u64 {
+    let length = response.headers().get(CONTENT_LENGTH);
+    length
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse().ok())
+        .unwrap_or_default()
+}
+
 fn content(body: Body, media_type: HeaderValue, size: u64, digest: &Digest) -> Response<Body> {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
@@ -237,6 +308,10 @@ fn content(body: Body, media_type: HeaderValue, size: u64, digest: &Digest) -> R
     headers.insert(API_VERSION, REGISTRY_2);
     if let Ok(digest) = HeaderValue::try_from(digest.as_str()) {
         headers.insert(CONTENT_DIGEST, digest);
+    }
+    // Content-addressed: the digest is the strongest tag there can be.
+    if let Ok(tag) = HeaderValue::try_from(format!("\"{digest}\"")) {
+        headers.insert(ETAG, tag);
     }
     response
 }
@@ -270,9 +345,36 @@ fn phrase(text: &str) -> Vec<u8> {
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 const REGISTRY_2: HeaderValue = HeaderValue::from_static("registry/2.0");
+/// For those who know it (RFC 7234, section 5.5.1).
 const RESPONSE_IS_STALE: HeaderValue = HeaderValue::from_static("110 - \"Response is Stale\"");
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
+const OCI_NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 /// The digest of what is served.
 pub(crate) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 /// Go's client takes a status line of 4 KiB (`net/textproto`, the reader's buffer); this is well below.
 const PHRASE_LENGTH_MAX: usize = 960;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_says_what_it_has_by_digest() {
+        let digest: Digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
+        let check = |value: &str, expected: bool| {
+            let value = HeaderValue::try_from(value).unwrap();
+            let headers = HeaderMap::from_iter([(IF_NONE_MATCH, value)]);
+            assert_eq!(has(&headers, &digest), expected, "{headers:?}");
+        };
+        check(&format!("\"{digest}\""), true);
+        check(&format!("W/\"{digest}\""), true);
+        check(&format!("\"x\", \"{digest}\""), true);
+        check(digest.as_str(), true);
+        check("*", true);
+        check("\"sha256:b\"", false);
+        check("", false);
+        assert!(!has(&HeaderMap::new(), &digest));
+    }
+}

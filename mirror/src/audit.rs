@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
-use ramgate_policy::{Denial, Permit, Repository};
+use axum::body::Body;
+use axum::http::Response;
+use axum::http::request::Parts;
+use ramgate_policy::{Denial, Digest, Permit, Repository};
 
 use crate::path::{Pointer, Target};
 
@@ -20,7 +23,7 @@ pub(crate) enum Source {
 // === impl Source ===
 
 impl Source {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Hit => "hit",
             Self::Miss => "miss",
@@ -71,12 +74,52 @@ pub(crate) fn denied(repository: &Repository, target: &Target, denial: &Denial, 
     );
 }
 
+/// In `mode: audit`: content that is served although where it comes from would deny it.
+pub(crate) fn suppressed(permit: &Permit, digest: &Digest, denial: &Denial) {
+    let repository = permit.repository();
+    tracing::info!(
+        target: "ramgate::audit",
+        gate = "mirror",
+        decision = "allow",
+        reason = denial.reason().code(),
+        rule = "mode: audit",
+        registry = %repository.registry(),
+        repository = repository.path(),
+        tag = None::<&str>,
+        digest = digest.as_str(),
+        action = permit.action().as_str(),
+        principal = "daemon",
+        cache = None::<&str>,
+        elapsed_ms = 0.0,
+        "copy of what would be denied allowed"
+    );
+}
+
+/// The access log: one event for each request, whatever became of it. Without the query, which is the client's.
+pub(crate) fn access(
+    asked: &Parts,
+    response: &Response<Body>,
+    source: Option<Source>,
+    started: Instant,
+) {
+    tracing::debug!(
+        target: "ramgate::access",
+        method = %asked.method,
+        path = asked.uri.path(),
+        status = response.status().as_u16(),
+        bytes = crate::answer::length(response),
+        cache = source.map(Source::as_str),
+        elapsed_ms = milliseconds(started),
+        "answered"
+    );
+}
+
 fn pointers(target: &Target) -> (Option<&str>, Option<&str>) {
     match target {
         Target::Manifest(_, Pointer::Tag(tag)) => (Some(tag), None),
-        Target::Manifest(_, Pointer::Digest(digest)) | Target::Blob(_, digest) => {
-            (None, Some(digest.as_str()))
-        }
+        Target::Manifest(_, Pointer::Digest(digest))
+        | Target::Blob(_, digest)
+        | Target::Referrers(_, digest) => (None, Some(digest.as_str())),
         Target::Base | Target::Tags(_) | Target::Other(_) => (None, None),
     }
 }

@@ -15,19 +15,24 @@ mod blobs;
 mod challenge;
 mod config;
 mod credentials;
+mod evidence;
 mod flight;
 mod freshness;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod intake;
 mod lists;
 mod manifest;
 mod manifests;
+mod metrics;
 mod mirror;
 mod origins;
 mod path;
 mod pin;
 mod range;
+mod referrers;
+mod sending;
 mod server;
 mod storage;
 mod store;
@@ -38,6 +43,8 @@ mod upstream;
 
 pub use config::{Config, Login, LoginSource, Timeouts, Upstream};
 pub use credentials::is_helper_name;
+pub use intake::IntakeError;
+pub use metrics::Metrics;
 pub use mirror::{Mirror, MirrorError};
 pub use pin::{InvalidPin, Pin};
 pub use reqwest::Url;

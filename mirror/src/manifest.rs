@@ -52,12 +52,11 @@ struct Outline {
     #[serde(rename = "mediaType")]
     media_type: Option<String>,
     config: Option<Descriptor>,
-    #[serde(default)]
+    subject: Option<Descriptor>,
+    // Go writes `null` for a list that nobody made.
     layers: Option<Vec<Descriptor>>,
-    #[serde(default)]
     manifests: Option<Vec<Descriptor>>,
-    #[serde(default)]
-    blobs: Vec<Descriptor>,
+    blobs: Option<Vec<Descriptor>>,
     #[serde(rename = "fsLayers")]
     schema1_layers: Option<IgnoredAny>,
 }
@@ -105,12 +104,12 @@ impl Manifest {
         if outline.is_of_two_kinds(&media_type) || !ambiguity::is_plain(&bytes) {
             return Err(InvalidManifest::Ambiguous);
         }
+        let lists = [&outline.layers, &outline.manifests, &outline.blobs];
         let descriptors = outline
             .config
             .iter()
-            .chain(outline.layers.iter().flatten())
-            .chain(outline.manifests.iter().flatten())
-            .chain(&outline.blobs);
+            .chain(&outline.subject)
+            .chain(lists.into_iter().flatten().flatten());
         for descriptor in descriptors {
             let elsewhere = descriptor
                 .urls
@@ -138,7 +137,7 @@ impl Outline {
     /// Whether it has what only the other kind has: an index's list in a manifest, or a manifest's content in an index
     /// (CVE-2021-41190).
     fn is_of_two_kinds(&self, media_type: &str) -> bool {
-        let is_index = [MEDIA_TYPES[0], MEDIA_TYPES[2]].contains(&media_type);
+        let is_index = INDEXES.contains(&media_type);
         let of_index = self.manifests.is_some();
         let of_manifest =
             self.config.is_some() || self.layers.is_some() || self.schema1_layers.is_some();
@@ -149,6 +148,12 @@ impl Outline {
         }
     }
 }
+
+/// The media types of manifests that name manifests.
+pub(crate) const INDEXES: [&str; 2] = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+];
 
 /// Everything that is asked for and served. Asked for whole each time: a cache must not depend on who asked first.
 pub(crate) const MEDIA_TYPES: [&str; 4] = [
@@ -221,6 +226,43 @@ mod tests {
             &format!(r#"{{"schemaVersion":2,"layers":[{{"mediaType":"{windows}"}}]}}"#),
             &foreign,
         );
+        check(
+            OCI,
+            r#"{"schemaVersion":2,"subject":{"urls":["https://x.example/s"]}}"#,
+            &foreign,
+        );
+    }
+
+    #[test]
+    fn artifacts_and_layers_of_any_kind_pass_untouched() {
+        for body in [
+            r#"{"schemaVersion":2,"artifactType":"application/vnd.example.sbom","config":{"mediaType":"application/vnd.oci.empty.v1+json"},"layers":[{"mediaType":"application/spdx+json"}],"subject":{"mediaType":"a","digest":"b"}}"#,
+            r#"{"schemaVersion":2,"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+zstd"},{"mediaType":"application/vnd.wasm.content.layer.v1+wasm"}]}"#,
+            r#"{"schemaVersion":2,"layers":null}"#,
+        ] {
+            let bytes = bytes::Bytes::from(body);
+            assert_eq!(Manifest::new(OCI, bytes).unwrap().bytes, body);
+        }
+    }
+
+    #[test]
+    fn what_could_be_read_two_ways_is_refused() {
+        let ambiguous = Err(InvalidManifest::Ambiguous);
+        for body in [
+            r#"{"schemaVersion":2,"layers":[],"Layers":[{"urls":["https://x.example/l"]}]}"#,
+            r#"{"schemaVersion":2,"layers":[{"mediaType":"b","URLS":["https://x.example/l"]}]}"#,
+            r#"{"schemaVersion":2,"annotations":{"a":"1","a":"2"}}"#,
+            r#"{"schemaVersion":2,"layers":[],"manifests":[{"mediaType":"c"}]}"#,
+            r#"{"schemaVersion":2,"layers":[],"fsLayers":[{"blobSum":"d"}]}"#,
+        ] {
+            check(OCI, body, &ambiguous);
+        }
+        for body in [
+            r#"{"schemaVersion":2,"manifests":[],"layers":[{"mediaType":"b"}]}"#,
+            r#"{"schemaVersion":2,"manifests":[],"config":{"mediaType":"b"}}"#,
+        ] {
+            check(INDEXES[0], body, &ambiguous);
+        }
     }
 
     #[test]

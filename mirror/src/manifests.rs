@@ -154,6 +154,12 @@ impl Mirror {
         Ok((manifest, digest, Source::Miss))
     }
 
+    /// Forgets where a tag pointed, as far as it is in memory.
+    pub(crate) fn forget_tag(&self, permit: &Permit, tag: &str) {
+        let key = format!("{}:{tag}", permit.repository());
+        self.memory().tags.invalidate(&key);
+    }
+
     /// A manifest that this repository is known to have.
     async fn kept_manifest(
         &self,
@@ -198,6 +204,7 @@ impl Mirror {
         let bytes = limited(response, SIZE_MAX_BYTES)
             .await?
             .ok_or(Unserved::TooLarge)?;
+        self.metrics().fetched(bytes.len() as u64);
         let verified = match expected.or(announced.as_ref()) {
             Some(digest) => Verified::of(&bytes, digest),
             None => Verified::by_sha256(&bytes),

@@ -7,20 +7,26 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::http::header::RANGE;
+use axum::http::request::Parts;
 use axum::http::{Method, Request, Response};
+use ramgate_catalog::Catalog;
 use ramgate_policy::{
-    Action, Decision, Policy, Registry, Repository, Request as Question, Subject,
+    Action, Decision, Permit, Policy, Registry, Repository, Request as Question, Subject,
 };
 use ramgate_provenance::Ledger;
 use thiserror::Error;
+use tracing::Instrument as _;
 
-use crate::answer::{self, Kind, Unserved};
-use crate::audit;
+use crate::answer::{self, Unserved};
+use crate::audit::{self, Source};
 use crate::config::Config;
 use crate::flight::Flights;
 use crate::manifests::Memory;
+use crate::metrics::Metrics;
 use crate::origins::Origins;
-use crate::path::{self, Target};
+use crate::path::{self, InvalidPath, Kind, Target};
+use crate::referrers;
+use crate::sending::Sending;
 use crate::store::Store;
 use crate::upstream::{Rate, Upstreams};
 
@@ -28,6 +34,7 @@ use crate::upstream::{Rate, Upstreams};
 #[derive(Clone, Debug)]
 pub struct Mirror {
     inner: Arc<Inner>,
+    catalog: Catalog,
 }
 
 #[derive(Debug)]
@@ -38,7 +45,16 @@ struct Inner {
     upstreams: Upstreams,
     flights: Flights,
     memory: Memory,
+    referrers: referrers::Memory,
     origins: Origins,
+    metrics: Metrics,
+}
+
+/// An answer, and what there is to note of it.
+struct Answered {
+    response: Response<Body>,
+    kind: Kind,
+    source: Option<Source>,
 }
 
 /// Why there is no mirror.
@@ -74,8 +90,9 @@ impl Mirror {
             place: config.storage.place.to_string(),
             source,
         })?;
-        let upstreams = Upstreams::new(&config).map_err(MirrorError::Client)?;
         let memory = Memory::new(config.absent_ttl);
+        let metrics = Metrics::default();
+        let upstreams = Upstreams::new(&config, metrics.clone()).map_err(MirrorError::Client)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 config,
@@ -84,85 +101,182 @@ impl Mirror {
                 upstreams,
                 flights: Flights::default(),
                 memory,
+                referrers: referrers::Memory::new(),
                 origins: Origins::new(ledger),
+                metrics,
             }),
+            catalog: Catalog::none(),
         })
+    }
+
+    /// Judges repositories by what `catalog` knows of Docker Hub.
+    #[must_use]
+    pub fn with_catalog(self, catalog: Catalog) -> Self {
+        Self { catalog, ..self }
     }
 
     /// Answers one request.
     pub async fn respond(&self, request: Request<Body>) -> Response<Body> {
-        let started = Instant::now();
-        let head = match *request.method() {
-            Method::GET => false,
-            Method::HEAD => true,
-            _ => return answer::read_only(),
-        };
-        let target = match path::parse(request.uri().path(), request.uri().query()) {
+        let (flight, started) = (self.metrics().begin(), Instant::now());
+        let (parts, _) = request.into_parts();
+        // Never the query: what clients put there is theirs.
+        let span = tracing::debug_span!("request", method = %parts.method, path = parts.uri.path());
+        let answered = self.answer(&parts, started).instrument(span).await;
+        let Answered {
+            response,
+            kind,
+            source,
+        } = answered;
+        let status = response.status();
+        self.metrics()
+            .answered(kind.as_str(), source, status.as_u16());
+        audit::access(&parts, &response, source, started);
+        match kind {
+            // It is in flight until its last byte.
+            Kind::Blob => response.map(|body| Body::new(Sending::new(body, flight))),
+            Kind::Manifest if parts.method == Method::GET && status.is_success() => {
+                flight.served(answer::length(&response));
+                response
+            }
+            Kind::Manifest | Kind::Base | Kind::Tags | Kind::Referrers | Kind::Other => response,
+        }
+    }
+
+    async fn answer(&self, asked: &Parts, started: Instant) -> Answered {
+        if !matches!(asked.method, Method::GET | Method::HEAD) {
+            return Answered::plain(Kind::Other, answer::read_only());
+        }
+        let target = match path::parse(asked.uri.path(), asked.uri.query()) {
             Ok(target) => target,
             Err(problem) => {
                 tracing::warn!(target: "ramgate::audit", gate = "mirror", decision = "deny", reason = %problem, "request unreadable");
-                return answer::unreadable(&problem);
+                return Answered::plain(Kind::Other, answer::unreadable(&problem));
             }
         };
-        let repository = match &target {
-            Target::Base => return answer::base(),
-            Target::Manifest(repository, _)
-            | Target::Blob(repository, _)
-            | Target::Tags(repository)
-            | Target::Other(repository) => repository,
+        let kind = target.kind();
+        let Some(repository) = target.repository() else {
+            return Answered::plain(kind, answer::base());
         };
         if self.config().canaries.saw(repository.registry().host()) {
-            return answer::canary();
+            return Answered::plain(kind, answer::canary());
         }
-        let policy = self.inner.policy.load_full();
+        let policy = self.policy();
         let question = Question {
             repository,
             action: Action::Pull,
             subject: &Subject::Daemon,
         };
-        let permit = match policy.evaluate(&question) {
+        let denied = |denial: &_| {
+            audit::denied(repository, &target, denial, started);
+            self.metrics().denied(denial.reason().code());
+            Answered::plain(kind, answer::denied(denial))
+        };
+        let permit = match self.catalog.evaluate(&policy, &question).await {
             Decision::Allow(permit) => permit,
-            Decision::Deny(denial) => {
-                audit::denied(repository, &target, &denial, started);
-                return answer::denied(&denial);
-            }
+            Decision::Deny(denial) => return denied(&denial),
         };
-        let (response, source) = match &target {
-            Target::Base | Target::Other(_) => (answer::unsupported(), None),
-            Target::Manifest(_, pointer) => match self.manifest(&permit, &policy, pointer).await {
-                Ok((manifest, digest, source)) => {
-                    let response = answer::manifest(&manifest, &digest, head);
-                    (answer::marked(response, source), Some(source))
-                }
-                Err(problem) => (failed(&problem, repository, Kind::Manifest), None),
-            },
-            Target::Tags(_) => match self.tags(&permit, &policy, request.uri()).await {
-                Ok((tags, source)) => (
-                    answer::marked(answer::tags(tags, head), source),
-                    Some(source),
-                ),
-                Err(problem) => (failed(&problem, repository, Kind::Tags), None),
-            },
-            Target::Blob(_, digest) => {
-                let range = request.headers().get(RANGE);
-                let range = range.and_then(|value| value.to_str().ok());
-                match self.blob(&permit, &policy, digest, head, range).await {
-                    Ok(blob) => {
-                        let source = blob.source;
-                        (answer::blob(blob, digest), Some(source))
-                    }
-                    Err(problem) => (failed(&problem, repository, Kind::Blob), None),
-                }
-            }
+        let (mut response, source) = match self.find(&permit, &policy, &target, asked).await {
+            Ok((response, source)) => (response, source),
+            Err(Unserved::Denied(denial)) => return denied(&denial),
+            Err(problem) => (failed(&problem, repository, kind), None),
         };
+        if source.is_some() {
+            let namespace = path::parameter(asked.uri.query(), "ns").ok().flatten();
+            answer::mark(&mut response, source, namespace.as_deref());
+        }
         audit::allowed(&permit, &target, source, started);
-        response
+        Answered {
+            response,
+            kind,
+            source,
+        }
+    }
+
+    /// Finds what the permitted repository has. Where content is known to come from is heard first.
+    async fn find(
+        &self,
+        permit: &Permit,
+        policy: &Arc<Policy>,
+        target: &Target,
+        asked: &Parts,
+    ) -> Result<(Response<Body>, Option<Source>), Unserved> {
+        let head = asked.method == Method::HEAD;
+        Ok(match target {
+            Target::Base | Target::Other(_) => (answer::unsupported(), None),
+            Target::Manifest(_, pointer) => {
+                if let path::Pointer::Digest(digest) = pointer {
+                    self.hear(permit, policy, digest).await?;
+                }
+                let (manifest, digest, source) = self.manifest(permit, policy, pointer).await?;
+                // A tag has said only now which content it means.
+                if let path::Pointer::Tag(_) = pointer {
+                    self.hear(permit, policy, &digest).await?;
+                }
+                // A manifest that nobody has seen may be of an image that Docker Hub has.
+                if let Some(config) = &manifest.config {
+                    self.hear(permit, policy, config).await?;
+                }
+                let response = if answer::has(&asked.headers, &digest) {
+                    answer::not_modified(&digest)
+                } else {
+                    answer::manifest(&manifest, &digest, head)
+                };
+                (response, Some(source))
+            }
+            Target::Tags(_) => {
+                let (tags, source) = self.tags(permit, policy, &asked.uri).await?;
+                (answer::tags(tags, head), Some(source))
+            }
+            Target::Referrers(_, digest) => {
+                let artifact_type = path::parameter(asked.uri.query(), "artifactType")
+                    .map_err(|_| InvalidPath::ArtifactType)?;
+                let (referrers, source) = self
+                    .referrers(permit, policy, digest, artifact_type.as_deref())
+                    .await?;
+                (answer::referrers(referrers, head), Some(source))
+            }
+            Target::Blob(_, digest) => {
+                self.hear(permit, policy, digest).await?;
+                // That the client has it already does not say that this repository does.
+                let has = answer::has(&asked.headers, digest);
+                let range = asked.headers.get(RANGE);
+                let range = range.and_then(|value| value.to_str().ok());
+                let blob = self
+                    .blob(permit, policy, digest, head || has, range)
+                    .await?;
+                let source = blob.source;
+                let response = if has {
+                    answer::not_modified(digest)
+                } else {
+                    answer::blob(blob, digest)
+                };
+                (response, Some(source))
+            }
+        })
+    }
+
+    /// What this mirror counts.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        self.inner.policy.load_full()
+    }
+
+    pub(crate) fn kept_referrers(&self) -> &referrers::Memory {
+        &self.inner.referrers
     }
 
     /// The rate limits that registries have told, as they were last told.
     #[must_use]
     pub fn rates(&self) -> BTreeMap<Registry, Rate> {
         self.inner.upstreams.rates()
+    }
+
+    pub(crate) const fn catalog(&self) -> &Catalog {
+        &self.catalog
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -187,6 +301,19 @@ impl Mirror {
 
     pub(crate) fn origins(&self) -> &Origins {
         &self.inner.origins
+    }
+}
+
+// === impl Answered ===
+
+impl Answered {
+    /// An answer that comes from nowhere else.
+    const fn plain(kind: Kind, response: Response<Body>) -> Self {
+        Self {
+            response,
+            kind,
+            source: None,
+        }
     }
 }
 

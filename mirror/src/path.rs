@@ -22,8 +22,21 @@ pub(crate) enum Target {
     Blob(Repository, Digest),
     /// The list of a repository's tags.
     Tags(Repository),
-    /// Something of a repository that this mirror does not serve: referrers, uploads.
+    /// What refers to a manifest.
+    Referrers(Repository, Digest),
+    /// Something of a repository that this mirror does not serve: uploads.
     Other(Repository),
+}
+
+/// What kind of thing is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Base,
+    Manifest,
+    Blob,
+    Tags,
+    Referrers,
+    Other,
 }
 
 /// How a manifest is named.
@@ -44,6 +57,9 @@ pub(crate) enum InvalidPath {
     /// It has an escape, an empty component or dots.
     #[error("the path has an escape, an empty component or dots")]
     Unclean,
+    /// It asks for the list of all repositories.
+    #[error("this mirror has no catalog: which repositories there are, only their registries know")]
+    Catalog,
     /// It names no manifest, blob, tag list or referrer.
     #[error("the path names no manifest and no blob")]
     Unknown,
@@ -64,7 +80,57 @@ pub(crate) enum InvalidPath {
         "`ns` is ambiguous: it stands twice, is escaped wrongly, or differs from the registry in the path"
     )]
     AmbiguousNamespace,
+    /// `artifactType` stands twice or is escaped wrongly.
+    #[error("`artifactType` is ambiguous: it stands twice or is escaped wrongly")]
+    ArtifactType,
 }
+
+// === impl Target ===
+
+impl Target {
+    /// The repository that it is of.
+    pub(crate) const fn repository(&self) -> Option<&Repository> {
+        match self {
+            Self::Base => None,
+            Self::Manifest(repository, _)
+            | Self::Blob(repository, _)
+            | Self::Tags(repository)
+            | Self::Referrers(repository, _)
+            | Self::Other(repository) => Some(repository),
+        }
+    }
+
+    pub(crate) const fn kind(&self) -> Kind {
+        match self {
+            Self::Base => Kind::Base,
+            Self::Manifest(..) => Kind::Manifest,
+            Self::Blob(..) => Kind::Blob,
+            Self::Tags(_) => Kind::Tags,
+            Self::Referrers(..) => Kind::Referrers,
+            Self::Other(_) => Kind::Other,
+        }
+    }
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// As metrics have it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Manifest => "manifest",
+            Self::Blob => "blob",
+            Self::Tags => "tags",
+            Self::Referrers => "referrers",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// A parameter that could be read two ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ambiguous;
 
 /// Reads path and query of a request.
 pub(crate) fn parse(path: &str, query: Option<&str>) -> Result<Target, InvalidPath> {
@@ -77,6 +143,9 @@ pub(crate) fn parse(path: &str, query: Option<&str>) -> Result<Target, InvalidPa
     // No name, tag or digest needs an escape.
     if rest.contains(['%', '\\']) || !rest.split('/').all(clean) {
         return Err(InvalidPath::Unclean);
+    }
+    if rest == "_catalog" {
+        return Err(InvalidPath::Catalog);
     }
     let components: Vec<&str> = rest.split('/').collect();
     // Names may contain the words themselves, so the last one counts.
@@ -94,7 +163,8 @@ pub(crate) fn parse(path: &str, query: Option<&str>) -> Result<Target, InvalidPa
         }
         ["blobs", digest] => Ok(Target::Blob(repository, digest.parse()?)),
         ["tags", "list"] => Ok(Target::Tags(repository)),
-        ["blobs", "uploads", ..] | ["referrers", _] => Ok(Target::Other(repository)),
+        ["referrers", digest] => Ok(Target::Referrers(repository, digest.parse()?)),
+        ["blobs", "uploads", ..] => Ok(Target::Other(repository)),
         _ => Err(InvalidPath::Unknown),
     }
 }
@@ -125,17 +195,24 @@ fn looks_like_host(component: &str) -> bool {
 }
 
 fn namespace(query: Option<&str>) -> Result<Option<Registry>, InvalidPath> {
+    let value = parameter(query, "ns").map_err(|_| InvalidPath::AmbiguousNamespace)?;
+    let registry = value.map(|value| value.parse().map_err(InvalidPath::Namespace));
+    registry.transpose()
+}
+
+/// The value of a query's parameter, if it is there.
+///
+/// # Errors
+/// When it stands twice, or an escape is wrong.
+pub(crate) fn parameter(query: Option<&str>, name: &str) -> Result<Option<String>, Ambiguous> {
     let mut found = None;
     for pair in query.unwrap_or_default().split('&') {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let key = decode(key).ok_or(InvalidPath::AmbiguousNamespace)?;
-        if key != "ns" {
+        if decode(key).ok_or(Ambiguous)? != name {
             continue;
         }
-        let value = decode(value).ok_or(InvalidPath::AmbiguousNamespace)?;
-        let registry: Registry = value.parse().map_err(InvalidPath::Namespace)?;
-        if found.replace(registry).is_some() {
-            return Err(InvalidPath::AmbiguousNamespace);
+        if found.replace(decode(value).ok_or(Ambiguous)?).is_some() {
+            return Err(Ambiguous);
         }
     }
     Ok(found)
@@ -163,14 +240,17 @@ fn pointer_of(text: &str) -> Result<Pointer, InvalidPath> {
     if text.contains(':') {
         return Ok(Pointer::Digest(text.parse()?));
     }
-    // A reference's tag, read by the one parser of tags.
+    if is_tag(text) {
+        Ok(Pointer::Tag(text.to_owned()))
+    } else {
+        Err(InvalidPath::Tag)
+    }
+}
+
+/// A reference's tag, read by the one parser of tags.
+pub(crate) fn is_tag(text: &str) -> bool {
     let named = format!("a:{text}").parse::<ramgate_policy::Reference>();
-    let tag = named
-        .ok()
-        .and_then(|reference| reference.tag().map(str::to_owned));
-    tag.filter(|tag| tag == text)
-        .map(Pointer::Tag)
-        .ok_or(InvalidPath::Tag)
+    named.is_ok_and(|reference| reference.tag() == Some(text))
 }
 
 const KEYWORDS: [&str; 4] = ["manifests", "blobs", "tags", "referrers"];
@@ -196,6 +276,9 @@ mod tests {
             }
             Ok(Target::Blob(repository, digest)) => Ok(format!("blob {repository}@{digest}")),
             Ok(Target::Tags(repository)) => Ok(format!("tags {repository}")),
+            Ok(Target::Referrers(repository, digest)) => {
+                Ok(format!("referrers {repository}@{digest}"))
+            }
             Ok(Target::Other(repository)) => Ok(format!("other {repository}")),
             Err(error) => Err(format!("{error:?}")),
         };
@@ -288,14 +371,16 @@ mod tests {
         );
         check(
             &format!("/v2/acme/app/referrers/{DIGEST}"),
-            Ok("other docker.io/acme/app"),
+            Ok(&format!("referrers docker.io/acme/app@{DIGEST}")),
         );
+        check("/v2/acme/app/referrers/latest", Err("Digest"));
         check("/v2/acme/app/blobs/uploads/", Err("Unclean"));
         check(
             "/v2/acme/app/blobs/uploads/1234",
             Ok("other docker.io/acme/app"),
         );
-        check("/v2/_catalog", Err("Unknown"));
+        check("/v2/_catalog", Err("Catalog"));
+        check("/v2/ghcr.io/_catalog", Err("Unknown"));
     }
 
     #[test]

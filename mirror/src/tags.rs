@@ -1,20 +1,28 @@
 //! Serves lists of tags, which `docker pull --all-tags` begins with: page by page from the upstream. What is kept is shown only while the upstream fails.
 
-use axum::body::Bytes;
 use axum::http::Uri;
 use ramgate_policy::{Permit, Policy};
+use serde::Deserialize;
+use serde_json::json;
 
 use crate::answer::Unserved;
 use crate::audit::Source;
 use crate::mirror::Mirror;
+use crate::path;
 
 /// A page of tags.
 #[derive(Debug)]
 pub(crate) struct Tags {
-    /// The upstream's JSON.
-    pub(crate) body: Bytes,
+    /// Its JSON.
+    pub(crate) body: Vec<u8>,
     /// The `Link` to the next page, at this mirror.
     pub(crate) next: Option<String>,
+}
+
+/// What an upstream says; source: OCI distribution-spec, "Listing Tags". Go writes `null` for no tags.
+#[derive(Deserialize)]
+struct List {
+    tags: Option<Vec<String>>,
 }
 
 // === impl Mirror ===
@@ -29,24 +37,35 @@ impl Mirror {
     ) -> Result<(Tags, Source), Unserved> {
         let query = page(asked.query().unwrap_or_default());
         let (page, source) = self.page_of_tags(permit, policy, &query).await?;
-        let tags = Tags {
-            next: page.link.as_deref().and_then(|link| next(link, asked)),
-            body: page.body,
-        };
-        Ok((tags, source))
+        let next = page.link.as_deref().and_then(|link| next(link, asked));
+        let List { tags } = serde_json::from_slice(&page.body).map_err(|_| Unserved::List)?;
+        // What is no tag names nothing that could be pulled, and may name something to whoever prints it.
+        let mut tags = tags.unwrap_or_default();
+        tags.retain(|tag| path::is_tag(tag));
+        let next = next.or_else(|| cut(&mut tags, asked));
+        let body = json!({ "name": name(asked.path()), "tags": tags }).to_string();
+        let body = body.into_bytes();
+        Ok((Tags { body, next }, source))
     }
 }
 
-/// Of a query, what says which page: `n` and `last`, as the distribution spec has them. Nothing else is passed on.
-fn page(query: &str) -> String {
+/// The repository as the client calls it.
+fn name(path: &str) -> &str {
+    let name = path.strip_prefix("/v2/").unwrap_or(path);
+    name.strip_suffix("/tags/list").unwrap_or(name)
+}
+
+/// Of a query, what says which page: `n` and `last`, as the distribution spec has them, and Quay's `next_page`. Nothing else is
+/// passed on.
+pub(crate) fn page(query: &str) -> String {
     let plain = |value: &str| {
-        let of_tag = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let of_tag = |byte: u8| byte.is_ascii_alphanumeric() || b"._-=".contains(&byte);
         !value.is_empty() && value.bytes().all(of_tag)
     };
     let mut page = String::new();
     for pair in query.split('&') {
-        if let Some((key @ ("n" | "last"), value)) = pair.split_once('=')
-            && plain(value)
+        if let Some((key @ ("n" | "last" | "next_page"), value)) = pair.split_once('=')
+            && plain(&value.replace("%3D", "="))
         {
             page.push(if page.is_empty() { '?' } else { '&' });
             page.push_str(&format!("{key}={value}"));
@@ -55,24 +74,52 @@ fn page(query: &str) -> String {
     page
 }
 
+/// Cuts the page that was asked for out of a list, where the upstream gave all of it: registries before Distribution 3 know no pages.
+/// Returns the link to the next one.
+fn cut(tags: &mut Vec<String>, asked: &Uri) -> Option<String> {
+    let parameter = |name| path::parameter(asked.query(), name).ok().flatten();
+    let count: Option<usize> = parameter("n").and_then(|count| count.parse().ok());
+    let last = parameter("last");
+    let is_whole = last.as_ref().is_some_and(|last| tags.contains(last));
+    if !is_whole && count.is_none_or(|count| tags.len() <= count) {
+        return None;
+    }
+    // The order that the spec asks for.
+    let order = |tag: &str| (tag.to_ascii_lowercase(), tag.to_owned());
+    tags.sort_by_cached_key(|tag| order(tag));
+    if let Some(last) = &last {
+        tags.retain(|tag| order(tag) > order(last));
+    }
+    let count = count.filter(|count| tags.len() > *count)?;
+    tags.truncate(count);
+    // Nothing of a list has no next page.
+    let last = tags.last()?;
+    link(&format!("n={count}&last={last}"), asked)
+}
+
 /// The upstream's link to the next page as one to this mirror: a client that followed it as it stands would go past.
-fn next(link: &str, asked: &Uri) -> Option<String> {
+fn next(upstreams: &str, asked: &Uri) -> Option<String> {
+    link(query_of_next(upstreams)?, asked)
+}
+
+/// A link to the page of what was asked for that `query` names.
+fn link(query: &str, asked: &Uri) -> Option<String> {
+    let mut page = page(query);
+    let mut pairs = asked.query().unwrap_or_default().split('&');
+    if let Some(namespace) = pairs.find(|pair| pair.starts_with("ns=")) {
+        page.push(if page.is_empty() { '?' } else { '&' });
+        page.push_str(namespace);
+    }
+    (!page.is_empty()).then(|| format!("<{}{page}>; rel=\"next\"", asked.path()))
+}
+
+/// The query of a `Link` to a next page.
+pub(crate) fn query_of_next(link: &str) -> Option<&str> {
     let (target, relation) = link.strip_prefix('<')?.split_once('>')?;
     if !relation.contains("next") {
         return None;
     }
-    let (_, query) = target.split_once('?')?;
-    let mut page = page(query);
-    let namespace = asked
-        .query()
-        .unwrap_or_default()
-        .split('&')
-        .find(|pair| pair.starts_with("ns="));
-    if let Some(namespace) = namespace {
-        page.push(if page.is_empty() { '?' } else { '&' });
-        page.push_str(namespace);
-    }
-    Some(format!("<{}{page}>; rel=\"next\"", asked.path()))
+    target.split_once('?').map(|(_, query)| query)
 }
 
 #[cfg(test)]
@@ -82,6 +129,10 @@ mod tests {
     #[test]
     fn of_a_query_only_the_page_is_passed_on() {
         assert_eq!(page("n=100&last=3.18&ns=docker.io"), "?n=100&last=3.18");
+        assert_eq!(
+            page("next_page=gAAAA_-x%3D%3D"),
+            "?next_page=gAAAA_-x%3D%3D"
+        );
         assert_eq!(page(""), "");
         assert_eq!(page("ns=docker.io"), "");
         assert_eq!(page("n=1%0d%0a&last=../x&token=secret"), "");

@@ -15,6 +15,7 @@ mod rate;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use moka::sync::Cache;
 use ramgate_policy::{Digest, Permit, Policy, Registry};
@@ -32,6 +33,7 @@ use self::rate::Rates;
 use crate::challenge::InvalidChallenge;
 use crate::config::{Config, Timeouts};
 use crate::credentials::{CredentialsError, Logins};
+use crate::metrics::Metrics;
 
 /// All upstreams.
 #[derive(Debug)]
@@ -41,6 +43,7 @@ pub(crate) struct Upstreams {
     /// Registries that the settings do not name, at their own names.
     others: Cache<Registry, Arc<Endpoint>>,
     shared: Arc<Shared>,
+    metrics: Metrics,
 }
 
 /// What all upstreams share.
@@ -62,6 +65,8 @@ pub(crate) enum Resource<'a> {
     Rest(&'a Digest, u64),
     /// A page of its tags: the query that says which.
     Tags(&'a str),
+    /// A page of what refers to a manifest: the digest, and the query that says which.
+    Referrers(&'a Digest, &'a str),
 }
 
 /// Why a fetch failed.
@@ -116,10 +121,10 @@ pub(crate) enum UpstreamError {
 // === impl Upstreams ===
 
 impl Upstreams {
-    pub(crate) fn new(config: &Config) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(config: &Config, metrics: Metrics) -> Result<Self, reqwest::Error> {
         let shared = Arc::new(Shared {
             logins: Logins::new(config.logins.clone(), config.docker_config.clone()),
-            rates: Rates::default(),
+            rates: Rates::new(metrics.clone()),
             timeouts: config.timeouts,
         });
         let mut named = BTreeMap::new();
@@ -132,6 +137,7 @@ impl Upstreams {
             named,
             others: Cache::new(OTHERS_MAX),
             shared,
+            metrics,
         })
     }
 
@@ -144,10 +150,29 @@ impl Upstreams {
         resource: Resource<'_>,
     ) -> Result<Response, UpstreamError> {
         let endpoint = self.endpoint(permit.repository().registry())?;
-        let response = endpoint.fetch(permit, policy, method, resource).await?;
+        let started = Instant::now();
+        let fetched = endpoint.fetch(permit, policy, method, resource).await;
+        let outcome = match &fetched {
+            Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS => "rate-limited",
+            Ok(response) if response.status().is_server_error() => "failed",
+            Ok(_) => "answered",
+            Err(UpstreamError::RateLimited { .. }) => "rate-limited",
+            Err(UpstreamError::Resting { .. }) => "resting",
+            Err(
+                UpstreamError::Address(_)
+                | UpstreamError::Credentials(_)
+                | UpstreamError::Challenge(_)
+                | UpstreamError::ForeignRedirect(_)
+                | UpstreamError::Redirects
+                | UpstreamError::NoAddress,
+            ) => "refused",
+            Err(_) => "unreachable",
+        };
+        self.metrics.upstream(outcome, started.elapsed());
+        let response = fetched?;
         let status = response.status();
         let pace = match resource {
-            Resource::Manifest(_) | Resource::Tags(_) => Pace::Whole,
+            Resource::Manifest(_) | Resource::Tags(_) | Resource::Referrers(..) => Pace::Whole,
             Resource::Blob(_) | Resource::Rest(..) => Pace::Rate,
         };
         match status {

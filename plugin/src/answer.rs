@@ -4,6 +4,7 @@
 //! therefore `Allow: false` with status 200, and never an error.
 
 use ramgate_policy::Denial;
+use ramgate_provenance::DecisionId;
 
 use crate::message::AuthZRes;
 use crate::registrar::RegistrarError;
@@ -51,7 +52,8 @@ impl Answer {
     }
 
     /// No, and what the user reads. dockerd puts `authorization denied by plugin ramgate: ` in front.
-    pub(crate) fn refuse(refusal: &Refusal) -> Self {
+    /// `id` leads to the line of the audit log.
+    pub(crate) fn refuse(refusal: &Refusal, id: DecisionId) -> Self {
         let msg = match refusal {
             Refusal::Denied {
                 denials,
@@ -77,7 +79,10 @@ impl Answer {
             }
         };
         Self {
-            message: AuthZRes { allow: false, msg },
+            message: AuthZRes {
+                allow: false,
+                msg: format!("{msg} (id {id})"),
+            },
         }
     }
 

@@ -5,6 +5,7 @@
 use std::time::Instant;
 
 use ramgate_policy::{Denial, Grant, Subject};
+use ramgate_provenance::DecisionId;
 
 use crate::answer::Refusal;
 use crate::authorizer::Judged;
@@ -30,7 +31,7 @@ pub(crate) fn allowed(facts: &Facts, subject: &Subject, grant: Option<&Grant>, s
         rule = grant.map_or("engine gate", Grant::rule),
         registry = facts.judged.registry,
         repository = facts.judged.repository,
-        action = facts.judged.action,
+        action = facts.judged.action.logged(),
         image = facts.judged.image,
         principal = subject.principal(),
         route = facts.route,
@@ -41,7 +42,14 @@ pub(crate) fn allowed(facts: &Facts, subject: &Subject, grant: Option<&Grant>, s
     );
 }
 
-pub(crate) fn refused(facts: &Facts, subject: &Subject, refusal: &Refusal, started: Instant) {
+/// `id` is what the user reads too.
+pub(crate) fn refused(
+    id: DecisionId,
+    facts: &Facts,
+    subject: &Subject,
+    refusal: &Refusal,
+    started: Instant,
+) {
     // The macro wants a constant level and a constant message, hence one arm each.
     macro_rules! event {
         ($level:ident, $message:literal) => {
@@ -49,11 +57,12 @@ pub(crate) fn refused(facts: &Facts, subject: &Subject, refusal: &Refusal, start
                 target: "ramgate::audit",
                 gate = "plugin",
                 decision = "deny",
+                id = %id,
                 reason = refusal.code(),
                 rule = refusal.rule(),
                 registry = facts.judged.registry,
                 repository = facts.judged.repository,
-                action = facts.judged.action,
+                action = facts.judged.action.logged(),
                 image = facts.judged.image,
                 principal = subject.principal(),
                 route = facts.route,
@@ -74,13 +83,7 @@ pub(crate) fn refused(facts: &Facts, subject: &Subject, refusal: &Refusal, start
 }
 
 /// A container runs that no request was allowed for.
-pub(crate) fn found(
-    container: &str,
-    judged: &JudgedContainer,
-    denial: &Denial,
-    stopped: bool,
-    began: Instant,
-) {
+pub(crate) fn found(judged: &JudgedContainer, denial: &Denial, stopped: bool, began: Instant) {
     let image = judged.images.first();
     let origin = image.and_then(|image| image.record.origins.first());
     tracing::info!(
@@ -93,7 +96,7 @@ pub(crate) fn found(
         repository = origin.map(|origin| origin.path().to_owned()),
         action = "run",
         image = image.and_then(|image| image.id.as_ref()).map(ToString::to_string),
-        container,
+        container = judged.id,
         stopped,
         elapsed_ms = milliseconds(began),
         "denied image runs"

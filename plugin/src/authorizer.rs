@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use ramgate_catalog::Catalog;
 use ramgate_policy::{
     Action, Decision, Denial, Grant, ImageName, LocalDecision, LocalImage, Policy, Repository,
     Request as PolicyRequest, Steering, Subject, TunnelDecision,
 };
+use ramgate_provenance::DecisionId;
 
 use crate::answer::{Answer, Refusal};
 use crate::audit::{self, Facts};
@@ -18,6 +20,7 @@ use crate::engine_api::Request;
 use crate::gates::State;
 use crate::identity::{Identity, JudgedImage};
 use crate::message::AuthZReq;
+use crate::metrics::{Deed, Metrics, Outcome};
 use crate::question::{Question, Reading};
 use crate::registrar::Registrar;
 use crate::unreadable::Unreadable;
@@ -28,6 +31,7 @@ pub struct Authorizer {
     policy: Arc<ArcSwap<Policy>>,
     registrar: Registrar,
     identity: Identity,
+    catalog: Catalog,
 }
 
 /// What was judged last, for the log.
@@ -35,7 +39,7 @@ pub struct Authorizer {
 pub(crate) struct Judged {
     pub(crate) registry: Option<String>,
     pub(crate) repository: Option<String>,
-    pub(crate) action: Option<&'static str>,
+    pub(crate) action: Deed,
     /// The ID of the image, where it is known.
     pub(crate) image: Option<String>,
 }
@@ -46,6 +50,7 @@ struct Case<'a> {
     subject: &'a Subject,
     registrar: &'a Registrar,
     identity: &'a Identity,
+    catalog: &'a Catalog,
     facts: &'a mut Facts,
     grant: Option<Grant>,
     /// All that stands against it: who has two mistakes to mend wants to hear of both.
@@ -68,7 +73,14 @@ impl Authorizer {
             policy,
             registrar,
             identity,
+            catalog: Catalog::none(),
         }
+    }
+
+    /// Judges names by what `catalog` knows of Docker Hub.
+    #[must_use]
+    pub fn with_catalog(self, catalog: Catalog) -> Self {
+        Self { catalog, ..self }
     }
 
     /// Answers one AuthZReq.
@@ -76,28 +88,26 @@ impl Authorizer {
         let started = Instant::now();
         let mut facts = Facts::default();
         let Ok(message) = serde_json::from_slice::<AuthZReq<'_>>(body) else {
-            return Self::refuse(
-                &facts,
-                &Subject::Anonymous,
-                &Refusal::Unreadable(Unreadable::Message),
-                started,
-            );
+            return self.unreadable(&facts, &Subject::Anonymous, Unreadable::Message, started);
         };
         let subject = message.subject();
         let request = match Request::parse(&message) {
             Ok(request) => request,
             Err(problem) => {
-                return Self::refuse(&facts, &subject, &Refusal::Unreadable(problem), started);
+                return self.unreadable(&facts, &subject, problem, started);
             }
         };
         facts.method.push_str(request.method);
         facts.route = request.route.template;
         facts.api_version.clone_from(&request.version);
         let questions = match request.read() {
-            Ok(Reading::Pass) => return Answer::allow(),
+            Ok(Reading::Pass) => {
+                self.metrics().passed();
+                return Answer::allow();
+            }
             Ok(Reading::Ask(questions)) => questions,
             Err(problem) => {
-                return Self::refuse(&facts, &subject, &Refusal::Unreadable(problem), started);
+                return self.unreadable(&facts, &subject, problem, started);
             }
         };
         if self.is_own(&questions) {
@@ -109,6 +119,7 @@ impl Authorizer {
             subject: &subject,
             registrar: &self.registrar,
             identity: &self.identity,
+            catalog: &self.catalog,
             facts: &mut facts,
             grant: None,
             denials: Vec::new(),
@@ -119,10 +130,20 @@ impl Authorizer {
         match judged {
             Ok(Ok(())) => {
                 audit::allowed(&facts, &subject, grant.as_ref(), started);
+                let suppressed = grant.is_some_and(|grant| grant.suppressed().is_some());
+                let outcome = match suppressed {
+                    true => Outcome::Suppressed,
+                    false => Outcome::Allow,
+                };
+                self.count(&facts, outcome, &policy, started);
+                if request.brings_images() {
+                    let open = self.registrar.open_requests();
+                    open.begin(subject.principal(), &questions);
+                }
                 Answer::allow()
             }
-            Ok(Err(refusal)) => Self::refuse(&facts, &subject, &refusal, started),
-            Err(_) => Self::refuse(&facts, &subject, &Refusal::Timeout, started),
+            Ok(Err(refusal)) => self.refuse(&facts, &subject, &refusal, &policy, started),
+            Err(_) => self.refuse(&facts, &subject, &Refusal::Timeout, &policy, started),
         }
     }
 
@@ -139,21 +160,23 @@ impl Authorizer {
         let Ok(request) = Request::parse(&message) else {
             return;
         };
-        let own = matches!(request.read(), Ok(Reading::Ask(questions)) if self.is_own(&questions));
-        if own || !request.brings_images() {
+        let Ok(Reading::Ask(questions)) = request.read() else {
+            return;
+        };
+        if self.is_own(&questions) || !request.brings_images() {
             return;
         }
         self.identity.forget_names();
-        let subject = message.subject();
-        let by = Some(subject.principal());
         let taken = tokio::time::timeout(DEADLINE, async {
             if request.builds() {
-                self.registrar.catch_up_with_builds(by).await
+                self.registrar.catch_up_with_builds().await
             } else {
-                self.registrar.catch_up(by).await
+                self.registrar.catch_up().await
             }
         })
         .await;
+        let open = self.registrar.open_requests();
+        open.end(message.subject().principal(), &questions);
         // The watch, or the next question about the image, will do it.
         match taken {
             Ok(Ok(())) => {}
@@ -171,18 +194,53 @@ impl Authorizer {
     }
 
     /// The answer to a message that was not even taken in.
-    pub(crate) fn too_large() -> Answer {
-        Self::refuse(
-            &Facts::default(),
-            &Subject::Anonymous,
-            &Refusal::Unreadable(Unreadable::TooLarge),
-            Instant::now(),
-        )
+    pub(crate) fn too_large(&self) -> Answer {
+        let (facts, started) = (Facts::default(), Instant::now());
+        self.unreadable(&facts, &Subject::Anonymous, Unreadable::TooLarge, started)
     }
 
-    fn refuse(facts: &Facts, subject: &Subject, refusal: &Refusal, started: Instant) -> Answer {
-        audit::refused(facts, subject, refusal, started);
-        Answer::refuse(refusal)
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        self.registrar.metrics()
+    }
+
+    fn unreadable(
+        &self,
+        facts: &Facts,
+        subject: &Subject,
+        problem: Unreadable,
+        started: Instant,
+    ) -> Answer {
+        let refusal = Refusal::Unreadable(problem);
+        self.refuse(facts, subject, &refusal, &self.policy.load(), started)
+    }
+
+    fn refuse(
+        &self,
+        facts: &Facts,
+        subject: &Subject,
+        refusal: &Refusal,
+        policy: &Policy,
+        started: Instant,
+    ) -> Answer {
+        let id = DecisionId::new();
+        audit::refused(id, facts, subject, refusal, started);
+        match refusal {
+            Refusal::Unreadable(problem) => self.metrics().unreadable(problem.code()),
+            Refusal::Unevaluated(_) | Refusal::Timeout => {
+                self.metrics().unevaluated(refusal.code());
+            }
+            Refusal::Denied { .. } | Refusal::NoGates(_) | Refusal::OwnPlugin => {}
+        }
+        self.count(facts, Outcome::Deny, policy, started);
+        Answer::refuse(refusal, id)
+    }
+
+    fn count(&self, facts: &Facts, outcome: Outcome, policy: &Policy, started: Instant) {
+        let (deed, audit) = (facts.judged.action, policy.is_audit());
+        self.metrics()
+            .decided(deed, outcome, audit, started.elapsed());
     }
 }
 
@@ -212,13 +270,13 @@ impl Case<'_> {
 
     async fn answer(&mut self, question: &Question) -> Result<(), Refusal> {
         match question {
-            Question::Repository(repository, action) => self.repository(repository, *action),
+            Question::Repository(repository, action) => self.repository(repository, *action).await,
             Question::Image(text) => self.image(text).await?,
             Question::Container(name) => self.container(name).await?,
             Question::PreviousService(id) => {
                 let image = self.registrar.engine().previous_image(id).await;
                 if let Some(image) = image.map_err(Refusal::unevaluated)? {
-                    self.repository(&reference(&image)?, Action::Run);
+                    self.repository(&reference(&image)?, Action::Run).await;
                 }
             }
             Question::Local(kind) => self.local(*kind).await?,
@@ -255,18 +313,19 @@ impl Case<'_> {
         Ok(())
     }
 
-    fn repository(&mut self, repository: &Repository, action: Action) {
+    async fn repository(&mut self, repository: &Repository, action: Action) {
         self.facts.judged = Judged {
             registry: Some(repository.registry().to_string()),
             repository: Some(repository.path().to_owned()),
-            action: Some(action.as_str()),
+            action: action.into(),
             image: None,
         };
-        match self.policy.evaluate(&PolicyRequest {
+        let request = PolicyRequest {
             repository,
             action,
             subject: self.subject,
-        }) {
+        };
+        match self.catalog.evaluate(self.policy, &request).await {
             Decision::Allow(permit) => self.grant = Some(permit.grant().clone()),
             Decision::Deny(denial) => self.denials.push(denial),
         }
@@ -292,7 +351,7 @@ impl Case<'_> {
                 self.take_image(judged);
             }
             (None, ImageName::Reference(_) | ImageName::Ambiguous(_)) => {
-                self.repository(&reference(text)?, Action::Run);
+                self.repository(&reference(text)?, Action::Run).await;
             }
             // Nothing goes by this ID, so nothing will run.
             (None, ImageName::Id(_)) => {}
@@ -320,7 +379,7 @@ impl Case<'_> {
     }
 
     async fn local(&mut self, kind: LocalImage) -> Result<(), Refusal> {
-        self.facts.judged.action = Some(kind.key());
+        self.facts.judged.action = kind.into();
         match self.policy.evaluate_local(kind, self.subject) {
             LocalDecision::Allow(grant) => self.grant = Some(grant),
             LocalDecision::Gated(grant, denial) => match self.gates().await? {
@@ -369,7 +428,7 @@ impl Case<'_> {
         self.facts.judged = Judged {
             registry: origin.map(|origin| origin.registry().to_string()),
             repository: origin.map(|origin| origin.path().to_owned()),
-            action: Some(Action::Run.as_str()),
+            action: Deed::Run,
             image: judged.id.as_ref().map(ToString::to_string),
         };
         if judged.verdict.is_err() {

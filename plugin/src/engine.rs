@@ -25,7 +25,7 @@ use hyperlocal::{UnixConnector, Uri};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-pub(crate) use container::Container;
+pub(crate) use container::{Container, ListedContainer};
 pub(crate) use event::{Event, Events, Happening};
 pub(crate) use image::{Image, ListedImage};
 pub(crate) use info::Info;
@@ -44,7 +44,7 @@ struct Inner {
     client: Client<UnixConnector, Empty<Bytes>>,
     /// What the engine said of itself, and when.
     info: Mutex<Option<(Arc<Info>, Instant)>>,
-    /// Whether it speaks HTTP/2, and when it said so.
+    /// Whether it speaks HTTP/2, and when that was asked.
     http2: Mutex<Option<(bool, Instant)>>,
 }
 
@@ -100,6 +100,18 @@ impl Engine {
             .await
     }
 
+    /// The containers that run, or are paused.
+    pub(crate) async fn running(&self) -> Result<Vec<ListedContainer>, EngineError> {
+        let running: Option<Vec<ListedContainer>> = self.ask("/containers/json").await?;
+        running.ok_or(EngineError::Unreadable)
+    }
+
+    /// All containers, those that do not run too.
+    pub(crate) async fn containers(&self) -> Result<Vec<ListedContainer>, EngineError> {
+        let all: Option<Vec<ListedContainer>> = self.ask("/containers/json?all=1").await?;
+        all.ok_or(EngineError::Unreadable)
+    }
+
     /// The image that a service ran before its last update; `None` if there is none.
     pub(crate) async fn previous_image(
         &self,
@@ -109,21 +121,22 @@ impl Engine {
         Ok(service.and_then(Service::previous_image))
     }
 
-    /// Whether the daemon speaks HTTP/2 on its socket; remembered for a few seconds, and no longer than the daemon lives.
+    /// Whether the daemon speaks HTTP/2 on its socket; remembered for a few seconds, since it is asked at each pull, and no longer
+    /// than the daemon runs: see [`Self::forget`].
     pub(crate) async fn speaks_http2(&self) -> Result<bool, EngineError> {
-        let known = *lock(&self.inner.http2);
-        if let Some((speaks, asked)) = known
+        if let Some((known, asked)) = *lock(&self.inner.http2)
             && asked.elapsed() < INFO_REMEMBERED
         {
-            return Ok(speaks);
+            return Ok(known);
         }
+        let asked = Instant::now();
         let version: Version = self.ask("/version").await?.ok_or(EngineError::Unreadable)?;
-        let speaks = version.speaks_http2().ok_or(EngineError::Unreadable)?;
-        *lock(&self.inner.http2) = Some((speaks, Instant::now()));
-        Ok(speaks)
+        let known = version.speaks_http2().ok_or(EngineError::Unreadable)?;
+        *lock(&self.inner.http2) = Some((known, asked));
+        Ok(known)
     }
 
-    /// Another daemon may be at the socket now.
+    /// Forgets what the daemon said of itself: it may be another one.
     pub(crate) fn forget(&self) {
         *lock(&self.inner.info) = None;
         *lock(&self.inner.http2) = None;
@@ -137,10 +150,20 @@ impl Engine {
         {
             return Ok(info);
         }
+        self.info_now().await
+    }
+
+    /// What the engine says of itself at this moment.
+    pub(crate) async fn info_now(&self) -> Result<Arc<Info>, EngineError> {
         let info: Info = self.ask("/info").await?.ok_or(EngineError::Unreadable)?;
         let info = Arc::new(info);
         *lock(&self.inner.info) = Some((Arc::clone(&info), Instant::now()));
         Ok(info)
+    }
+
+    /// Forgets what the engine said of itself.
+    pub(crate) fn forget_info(&self) {
+        *lock(&self.inner.info) = None;
     }
 
     /// Asks the engine to pull from a registry, to its end, whatever that is.
@@ -271,6 +294,30 @@ const NANOSECONDS: u64 = 1_000_000_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_version_is_asked_once_for_as_long_as_the_engine_runs() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("engine.sock");
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counter = Arc::clone(&asked);
+        // Another engine each time.
+        let answer = move || async move {
+            match counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+                0 => r#"{"ApiVersion":"1.51"}"#,
+                _ => r#"{"ApiVersion":"1.53"}"#,
+            }
+        };
+        let router = axum::Router::new().fallback(answer);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let engine = Engine::new(&socket);
+        assert!(!engine.speaks_http2().await.unwrap());
+        assert!(!engine.speaks_http2().await.unwrap());
+        engine.forget();
+        assert!(engine.speaks_http2().await.unwrap());
+        assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 2);
+    }
 
     #[test]
     fn names_are_escaped() {

@@ -67,7 +67,7 @@ impl Gates {
     pub(crate) async fn state(&self) -> Result<State, EngineError> {
         let found = self.lock().clone();
         if let Some((state, since)) = found
-            && since.elapsed() < REMEMBERED
+            && since.elapsed() < state.remembered()
         {
             return Ok(state);
         }
@@ -81,12 +81,27 @@ impl Gates {
         self.inner.canaries.is_released(host)
     }
 
+    /// What keeps them from being in force, each as advice to an administrator; nothing if they are. Nothing remembered is
+    /// used: who asks has perhaps just mended it.
+    ///
+    /// # Errors
+    /// When the engine cannot be asked.
+    pub async fn missing(&self) -> Result<Vec<String>, EngineError> {
+        self.inner.engine.forget_info();
+        let state = self.find().await?;
+        *self.lock() = Some((state.clone(), Instant::now()));
+        Ok(match state {
+            State::InForce => Vec::new(),
+            State::Open(missing) => missing,
+        })
+    }
+
     async fn find(&self) -> Result<State, EngineError> {
         let (Some(mirror), Some(egress)) = (self.inner.mirror, self.inner.egress) else {
             let advice = "enable `mirror` and `egress` in ramgate's settings";
             return Ok(State::Open(vec![advice.to_owned()]));
         };
-        let mut missing = self.inner.engine.info().await?.missing(mirror, egress);
+        let mut missing = self.inner.engine.info_now().await?.missing(mirror, egress);
         missing.extend(hosts_file::problems(&self.inner.hosts_directory, mirror));
         if missing.is_empty() && !self.canary_comes_past().await? {
             missing.push("what the daemon fetches does not come past ramgate's proxy, whatever it says of itself".to_owned());
@@ -98,7 +113,11 @@ impl Gates {
         })
     }
 
-    async fn canary_comes_past(&self) -> Result<bool, EngineError> {
+    /// Lets the engine fetch from a host that nobody knows but we; whether it came past one of the gates.
+    ///
+    /// # Errors
+    /// When the engine cannot be asked.
+    pub async fn canary_comes_past(&self) -> Result<bool, EngineError> {
         let canary = self.inner.canaries.release();
         // That it fails is what it is for; only whether it was seen counts.
         match self.inner.engine.pull(canary.host()).await {
@@ -121,10 +140,19 @@ impl State {
     pub(crate) const fn is_in_force(&self) -> bool {
         matches!(self, Self::InForce)
     }
+
+    const fn remembered(&self) -> Duration {
+        match self {
+            Self::InForce => REMEMBERED,
+            Self::Open(_) => OPEN_REMEMBERED,
+        }
+    }
 }
 
 /// What the daemon uses changes with a restart or reload of it, seldom; a canary costs it a request.
 const REMEMBERED: Duration = Duration::from_secs(10);
+/// Who has just mended what was missing does not wait for that.
+const OPEN_REMEMBERED: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,8 @@ use ramgate_policy::split_port;
 use toml::{Table, Value};
 
 /// What in the files below `directory` leads past the gates, each as advice to an administrator.
-pub(crate) fn problems(directory: &Path, mirror: SocketAddr) -> Vec<String> {
+#[must_use]
+pub fn problems(directory: &Path, mirror: SocketAddr) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(directory) else {
         return Vec::new();
     };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
+use ramgate_catalog::Catalog;
 use ramgate_policy::{Denial, Digest, Grant, Policy, Subject};
 use ramgate_provenance::{Judge, Record, Way};
 
@@ -21,6 +22,7 @@ pub struct Identity {
     present: Cache<(), Arc<Vec<ListedImage>>>,
     /// On whose behalf containers were started, by container ID.
     starters: Cache<String, Subject>,
+    catalog: Catalog,
 }
 
 /// An image that was judged.
@@ -39,6 +41,8 @@ pub(crate) struct JudgedImage {
 pub(crate) struct JudgedContainer {
     /// Its full ID.
     pub(crate) id: String,
+    /// When it was last started, in nanoseconds since 1970.
+    pub(crate) started: Option<u64>,
     pub(crate) images: Vec<JudgedImage>,
 }
 
@@ -56,7 +60,14 @@ impl Identity {
                 .build(),
             present: Cache::builder().time_to_live(NAMES_REMEMBERED).build(),
             starters: Cache::new(STARTERS_MAX),
+            catalog: Catalog::none(),
         }
+    }
+
+    /// Judges origins by what `catalog` knows of Docker Hub.
+    #[must_use]
+    pub fn with_catalog(self, catalog: Catalog) -> Self {
+        Self { catalog, ..self }
     }
 
     /// The image that the engine takes `name` for; `None` if it has none.
@@ -86,7 +97,9 @@ impl Identity {
         subject: &Subject,
     ) -> Result<JudgedImage, RegistrarError> {
         let record = self.registrar.record_of(image).await?;
-        Ok(self.judge(name, Some(image.id.clone()), record, policy, subject))
+        Ok(self
+            .judge(name, Some(image.id.clone()), record, policy, subject)
+            .await)
     }
 
     /// Judges the images of a container; `None` if there is no such container.
@@ -104,10 +117,11 @@ impl Identity {
             let image = self.find(mounted).await?;
             images.push(match image {
                 Some(image) => self.judge_image(mounted, &image, policy, subject).await?,
-                None => self.judge(mounted, None, unknown(), policy, subject),
+                None => self.judge(mounted, None, unknown(), policy, subject).await,
             });
         }
         Ok(Some(JudgedContainer {
+            started: container.started(),
             id: container.id,
             images,
         }))
@@ -137,13 +151,8 @@ impl Identity {
                     None => continue,
                 },
             };
-            judged.push(self.judge(
-                listed.name(),
-                Some(listed.id.clone()),
-                record,
-                policy,
-                subject,
-            ));
+            let id = Some(listed.id.clone());
+            judged.push(self.judge(listed.name(), id, record, policy, subject).await);
         }
         Ok(judged)
     }
@@ -167,7 +176,7 @@ impl Identity {
         let name = container.image_name();
         let Some(id) = container.image() else {
             // An empty root, which anything may have been put into since.
-            return Ok(self.judge(name, None, unknown(), policy, subject));
+            return Ok(self.judge(name, None, unknown(), policy, subject).await);
         };
         let record = match self.registrar.known(&id)? {
             Some(record) => record,
@@ -177,10 +186,10 @@ impl Identity {
                 None => unknown(),
             },
         };
-        Ok(self.judge(name, Some(id), record, policy, subject))
+        Ok(self.judge(name, Some(id), record, policy, subject).await)
     }
 
-    fn judge(
+    async fn judge(
         &self,
         name: &str,
         id: Option<Digest>,
@@ -189,15 +198,22 @@ impl Identity {
         subject: &Subject,
     ) -> JudgedImage {
         let ledger = self.registrar.ledger();
-        let judge = Judge {
-            policy,
-            subject,
-            find: &|image| ledger.record(image),
-        };
+        let verdict = self
+            .catalog
+            .settle(|categories| {
+                let judge = Judge {
+                    policy,
+                    subject,
+                    categories,
+                    find: &|image| ledger.record(image),
+                };
+                judge.judge(&record)
+            })
+            .await;
         JudgedImage {
             name: name.to_owned(),
             id,
-            verdict: judge.judge(&record),
+            verdict,
             record,
         }
     }

@@ -8,6 +8,8 @@
 
 mod adoption;
 mod evidence;
+mod open;
+mod removal;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +21,8 @@ use thiserror::Error;
 
 use crate::engine::{Engine, EngineError, Event, Image};
 use crate::gates::Gates;
+use crate::metrics::Metrics;
+pub(crate) use open::OpenRequests;
 
 /// Keeps the ledger of one engine. Cloning it is cheap.
 #[derive(Clone, Debug)]
@@ -31,6 +35,8 @@ struct Inner {
     engine: Engine,
     gates: Gates,
     ledger: Arc<Ledger>,
+    metrics: Metrics,
+    open: OpenRequests,
     /// When the last event was that was seen, in nanoseconds since 1970 by the engine's clock; 0 before the first.
     seen_until: AtomicU64,
     /// The same as it stands in the ledger.
@@ -39,6 +45,8 @@ struct Inner {
     unbroken: Mutex<bool>,
     /// One look at the engine at a time.
     turn: tokio::sync::Mutex<()>,
+    /// One event at a time, and none while records are dropped: what came after the look at what is there is learned after the drop.
+    event_turn: tokio::sync::Mutex<()>,
 }
 
 /// Why what an image is cannot be told.
@@ -72,6 +80,9 @@ impl Registrar {
                 engine,
                 gates,
                 ledger,
+                metrics: Metrics::default(),
+                open: OpenRequests::default(),
+                event_turn: tokio::sync::Mutex::new(()),
                 seen_until: AtomicU64::new(seen_until),
                 written_until: AtomicU64::new(seen_until),
                 unbroken: Mutex::new(false),
@@ -92,8 +103,19 @@ impl Registrar {
         &self.inner.engine
     }
 
+    /// What is counted.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    /// The requests that images may be due to.
+    pub(crate) fn open_requests(&self) -> &OpenRequests {
+        &self.inner.open
+    }
+
     /// Whether the other gates are in force.
-    pub(crate) fn gates(&self) -> &Gates {
+    #[must_use]
+    pub fn gates(&self) -> &Gates {
         &self.inner.gates
     }
 
@@ -102,7 +124,7 @@ impl Registrar {
         if let Some(record) = self.known(&image.id)? {
             return Ok(record);
         }
-        self.catch_up(None).await?;
+        self.catch_up().await?;
         if let Some(record) = self.known(&image.id)? {
             return Ok(record);
         }
@@ -124,15 +146,15 @@ impl Registrar {
         Ok(Some(self.ledger().learn(image, seen)?))
     }
 
-    /// Takes in what has happened up to now. `by` is who made it happen, where that is known.
-    pub(crate) async fn catch_up(&self, by: Option<&str>) -> Result<(), RegistrarError> {
+    /// Takes in what has happened up to now.
+    pub(crate) async fn catch_up(&self) -> Result<(), RegistrarError> {
         let _turn = self.inner.turn.lock().await;
         if !*lock(&self.inner.unbroken) {
             return self.reconcile().await;
         }
         let watched = self.seen_until().is_some();
         let (events, complete) = self.past().await?;
-        self.take_in_all(&events, by).await?;
+        self.take_in_all(&events).await?;
         // The watch will get there, or finds that the engine went away. Until then, nothing is concluded.
         if watched && !complete {
             return Err(RegistrarError::Behind);
@@ -141,17 +163,15 @@ impl Registrar {
     }
 
     /// As [`Self::catch_up`], and looks at all images that are there: something was built.
-    pub(crate) async fn catch_up_with_builds(
-        &self,
-        by: Option<&str>,
-    ) -> Result<(), RegistrarError> {
-        self.catch_up(by).await?;
+    pub(crate) async fn catch_up_with_builds(&self) -> Result<(), RegistrarError> {
+        self.catch_up().await?;
         let _turn = self.inner.turn.lock().await;
         self.conclude_all().await
     }
 
     /// Notes that events may have been missed.
     pub(crate) fn note_gap(&self) {
+        self.engine().forget();
         *lock(&self.inner.unbroken) = false;
     }
 
@@ -176,9 +196,9 @@ impl Registrar {
         Ok((events, remembered))
     }
 
-    async fn take_in_all(&self, events: &[Event], by: Option<&str>) -> Result<(), RegistrarError> {
+    async fn take_in_all(&self, events: &[Event]) -> Result<(), RegistrarError> {
         for event in events {
-            self.take_in(event, by).await?;
+            self.take_in(event).await?;
         }
         Ok(())
     }
@@ -189,14 +209,16 @@ impl Registrar {
         // Before they are taken in: what a build brought is among them, and would be noted as unknown.
         *lock(&self.inner.unbroken) = complete;
         let taken = async {
-            self.take_in_all(&events, None).await?;
-            self.conclude_all().await
+            self.take_in_all(&events).await?;
+            self.conclude_all().await?;
+            self.drop_removed().await
         };
         if let Err(error) = taken.await {
             self.note_gap();
             return Err(error);
         }
         *lock(&self.inner.unbroken) = true;
+        self.metrics().reconciled();
         tracing::info!(
             images = self.ledger().records().len(),
             complete,
@@ -229,6 +251,7 @@ impl Registrar {
             record.way = Way::Pull;
         } else if *lock(&self.inner.unbroken) {
             record.way = Way::Build;
+            record.by = self.inner.open.builder();
         }
         self.describe(&mut record, &image.id, Some(image)).await?;
         Ok(self.ledger().learn(&image.id, record)?)
@@ -291,7 +314,7 @@ impl From<LedgerError> for RegistrarError {
     clippy::disallowed_methods,
     reason = "the one clock of the ledger; records take their time as an argument"
 )]
-fn wall_clock() -> u64 {
+pub(crate) fn wall_clock() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     u64::try_from(since.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX)
 }

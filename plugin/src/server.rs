@@ -63,7 +63,7 @@ async fn authorize(State(gate): State<Arc<Gate>>, request: Request) -> Response<
     let body: Result<Bytes, _> = to_bytes(request.into_body(), MESSAGE_SIZE_MAX_BYTES).await;
     match body {
         Ok(body) => gate.answer(gate.authorizer.authorize(&body).await.to_json()),
-        Err(_) => gate.answer(Authorizer::too_large().to_json()),
+        Err(_) => gate.answer(gate.authorizer.too_large().to_json()),
     }
 }
 

@@ -140,6 +140,17 @@ impl TunnelPermit {
     }
 }
 
+// === impl RuleName ===
+
+impl RuleName {
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Fixed(name) => name,
+            Self::Written(name) => name,
+        }
+    }
+}
+
 // === impl Grant ===
 
 impl Grant {
@@ -161,10 +172,7 @@ impl Grant {
     /// The line of the policy that allowed it.
     #[must_use]
     pub fn rule(&self) -> &str {
-        match &self.rule {
-            RuleName::Fixed(name) => name,
-            RuleName::Written(name) => name,
-        }
+        self.rule.as_str()
     }
 
     /// What would have been denied, were the policy enforced.

@@ -10,7 +10,9 @@ use crate::action::Action;
 use crate::category::Category;
 use crate::host::{Host, Registry};
 use crate::local::LocalImage;
-use crate::repository::Repository;
+use crate::official::OFFICIAL_NAMES_DATE;
+use crate::repository::{OFFICIAL_NAMESPACE, Repository};
+use crate::standing::Doubt;
 
 /// A refusal. Its [`Display`](fmt::Display) is the text that users read: one line, fit for a reason phrase.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +21,7 @@ pub struct Denial {
     reason: Box<Reason>,
     derived_from: Option<Box<Repository>>,
     contact: Option<Arc<str>>,
+    drop_in: Option<Arc<str>>,
 }
 
 /// Why something is refused.
@@ -32,6 +35,8 @@ pub enum Reason {
     ActionNotAllowed(Repository, Action, Arc<str>),
     /// Docker Hub's category of the repository is not allowed.
     CategoryNotAllowed(Repository, Category),
+    /// Docker Hub's category of the repository is not known, and community is not allowed.
+    CategoryUnknown(Repository, Doubt),
     /// Where the content comes from cannot be told.
     OriginUnclear(Repository),
     /// The caller gave no identity and the policy wants one.
@@ -54,6 +59,15 @@ impl Denial {
             reason: Box::new(reason),
             derived_from: None,
             contact,
+            drop_in: None,
+        }
+    }
+
+    /// Notes which drop-in denies it.
+    pub(crate) fn by_drop_in(self, name: &Arc<str>) -> Self {
+        Self {
+            drop_in: Some(Arc::clone(name)),
+            ..self
         }
     }
 
@@ -74,7 +88,10 @@ impl Denial {
     /// The line of the policy that decided, for logs.
     #[must_use]
     pub fn rule(&self) -> String {
-        self.reason.rule()
+        match &self.drop_in {
+            Some(name) => format!("{name}: {}", self.reason.rule()),
+            None => self.reason.rule(),
+        }
     }
 }
 
@@ -85,6 +102,9 @@ impl fmt::Display for Denial {
             write!(formatter, "{named} serves content of another origin; ")?;
         }
         self.reason.write_explanation(formatter)?;
+        if let Some(name) = &self.drop_in {
+            write!(formatter, ", by the drop-in {name}")?;
+        }
         if let Some(contact) = &self.contact {
             write!(formatter, "; contact {contact}")?;
         }
@@ -103,6 +123,7 @@ impl Reason {
             Self::RepositoryNotAllowed(_) => "repository-not-allowed",
             Self::ActionNotAllowed(..) => "action-not-allowed",
             Self::CategoryNotAllowed(..) => "category-not-allowed",
+            Self::CategoryUnknown(..) => "category-unknown",
             Self::OriginUnclear(_) => "origin-unclear",
             Self::IdentityRequired => "identity-required",
             Self::LocalImageNotAllowed(_) => "local-image-not-allowed",
@@ -117,6 +138,7 @@ impl Reason {
             Self::RegistryNotAllowed(_) | Self::RepositoryNotAllowed(_) => "registries".to_owned(),
             Self::ActionNotAllowed(_, _, rule) => rule.as_ref().to_owned(),
             Self::CategoryNotAllowed(_, category) => category.rule().to_owned(),
+            Self::CategoryUnknown(..) => Category::Community.rule().to_owned(),
             Self::OriginUnclear(_) => "origins".to_owned(),
             Self::IdentityRequired => "subjects.require-identity".to_owned(),
             Self::LocalImageNotAllowed(kind) | Self::GatesNotInForce(kind) => {
@@ -142,9 +164,23 @@ impl Reason {
                 "{rule} does not list `{}`",
                 action.right().as_str()
             ),
+            Self::CategoryNotAllowed(repository, Category::Community)
+                if repository.namespace() == OFFICIAL_NAMESPACE =>
+            {
+                write!(
+                    formatter,
+                    "docker-hub.official-names is listed, and it is no official image of {OFFICIAL_NAMES_DATE}"
+                )
+            }
             Self::CategoryNotAllowed(_, category) => {
                 write!(formatter, "{} is deny", category.rule())
             }
+            Self::CategoryUnknown(repository, doubt) => write!(
+                formatter,
+                "{} is deny, and whether {} is a verified publisher or sponsored is not known: {doubt}",
+                Category::Community.rule(),
+                repository.namespace()
+            ),
             Self::OriginUnclear(_) => {
                 formatter.write_str("`origins` of the policy lead in a circle or too far")
             }
@@ -188,6 +224,9 @@ impl fmt::Display for Reason {
             ),
             Self::CategoryNotAllowed(repository, category) => {
                 write!(formatter, "image access denied: {category} images not allowed: {repository}")
+            }
+            Self::CategoryUnknown(repository, _) => {
+                write!(formatter, "image access denied: {} images not allowed: {repository}", Category::Community)
             }
             Self::OriginUnclear(repository) => {
                 write!(formatter, "image access denied: the origin of {repository} cannot be told")

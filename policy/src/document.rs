@@ -19,14 +19,19 @@ use serde_json::Value as Schema;
 pub struct Document<T> {
     /// The value.
     pub value: T,
-    places: Vec<(String, usize)>,
+    places: Vec<(String, Place)>,
 }
+
+/// Line and column of a byte, from 1.
+type Place = (usize, usize);
 
 /// One mistake in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
     /// Line in the text, from 1.
     pub line: usize,
+    /// Column in the line, in characters from 1.
+    pub column: usize,
     /// Key, as in `registries[0].host`; empty for the whole.
     pub key: String,
     /// What is wrong and what is expected.
@@ -38,7 +43,10 @@ pub struct Finding {
 pub struct Findings(Vec<Finding>);
 
 /// Where the lines of a text end: a policy of a hundred thousand rules has a million places to look up.
-struct Lines(Vec<usize>);
+struct Lines<'a> {
+    text: &'a str,
+    ends: Vec<usize>,
+}
 
 // === impl Document ===
 
@@ -56,7 +64,7 @@ impl<T: DeserializeOwned + JsonSchema> Document<T> {
                 })?;
         let Some(root) = parsed.value else {
             return Err(Findings::one(
-                1,
+                (1, 1),
                 "",
                 "there is no JSON value; an object `{…}` is expected",
             ));
@@ -73,8 +81,9 @@ impl<T: DeserializeOwned + JsonSchema> Document<T> {
             findings, places, ..
         } = walk;
         Findings::none_of(findings)?;
-        let value = serde_json::from_str(text)
-            .map_err(|error| Findings::one(error.line(), "", error.to_string()))?;
+        let value = serde_json::from_str(text).map_err(|error| {
+            Findings::one((error.line(), error.column()), "", error.to_string())
+        })?;
         Ok(Self { value, places })
     }
 }
@@ -83,15 +92,16 @@ impl<T> Document<T> {
     /// A finding at `key`, with the line where it, or the nearest key around it, stands.
     #[must_use]
     pub fn finding(&self, key: &str, problem: impl Into<String>) -> Finding {
-        let around = |place: &&(String, usize)| key.starts_with(place.0.as_str());
-        let line = self
+        let around = |place: &&(String, Place)| key.starts_with(place.0.as_str());
+        let (line, column) = self
             .places
             .iter()
             .filter(around)
             .max_by_key(|(place, _)| place.len())
-            .map_or(1, |(_, line)| *line);
+            .map_or((1, 1), |(_, place)| *place);
         Finding {
             line,
+            column,
             key: key.to_owned(),
             problem: problem.into(),
         }
@@ -100,14 +110,26 @@ impl<T> Document<T> {
 
 // === impl Lines ===
 
-impl Lines {
-    fn new(text: &str) -> Self {
-        Self(text.match_indices('\n').map(|(end, _)| end).collect())
+impl<'a> Lines<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            ends: text.match_indices('\n').map(|(end, _)| end).collect(),
+        }
     }
 
-    /// The line of a byte, from 1.
-    fn of(&self, offset: usize) -> usize {
-        1 + self.0.partition_point(|end| *end < offset)
+    /// Where a byte is.
+    fn of(&self, offset: usize) -> Place {
+        let before = self.ends.partition_point(|end| *end < offset);
+        let start = before
+            .checked_sub(1)
+            .and_then(|index| self.ends.get(index))
+            .map_or(0, |end| end + 1);
+        let column = self
+            .text
+            .get(start..offset)
+            .map_or(0, |text| text.chars().count());
+        (1 + before, 1 + column)
     }
 }
 
@@ -140,9 +162,10 @@ impl Findings {
         }
     }
 
-    fn one(line: usize, key: &str, problem: impl Into<String>) -> Self {
+    fn one((line, column): Place, key: &str, problem: impl Into<String>) -> Self {
         Self(vec![Finding {
             line,
+            column,
             key: key.to_owned(),
             problem: problem.into(),
         }])
@@ -176,10 +199,10 @@ impl From<Finding> for Findings {
 
 /// A walk over the text along the schema.
 struct Walk<'a> {
-    lines: Lines,
+    lines: Lines<'a>,
     schema: &'a Schema,
     findings: Vec<Finding>,
-    places: Vec<(String, usize)>,
+    places: Vec<(String, Place)>,
 }
 
 // === impl Walk ===
@@ -255,7 +278,11 @@ impl<'a> Walk<'a> {
                     self.report(
                         property,
                         &path,
-                        format!("unknown key; known here: {}", known.join(", ")),
+                        format!(
+                            "unknown key{}; known here: {}",
+                            suggestion(property.name.as_str(), &known),
+                            known.join(", ")
+                        ),
                     );
                 }
             }
@@ -301,12 +328,49 @@ impl<'a> Walk<'a> {
     }
 
     fn report(&mut self, place: &impl Ranged, key: &str, problem: String) {
+        let (line, column) = self.lines.of(place.start());
         self.findings.push(Finding {
-            line: self.lines.of(place.start()),
+            line,
+            column,
             key: key.to_owned(),
             problem,
         });
     }
+}
+
+/// `, did you mean …?` for a key that is nearly one of `known`.
+fn suggestion(key: &str, known: &[&str]) -> String {
+    let plain = |text: &str| text.to_lowercase().replace('_', "-");
+    let key = plain(key);
+    let nearest = known
+        .iter()
+        .map(|known| (distance(&key, known), known))
+        .min();
+    match nearest {
+        Some((distance, known)) if distance <= TYPOS_MAX && distance < known.len() => {
+            format!(", did you mean `{known}`?")
+        }
+        Some(_) | None => String::new(),
+    }
+}
+
+/// How many letters differ, are missing or too many (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
+    for (above, letter) in one.chars().enumerate() {
+        let mut corner = above;
+        let mut left = above + 1;
+        let mut next = vec![left];
+        for (cell, other) in row.iter().skip(1).zip(other.chars()) {
+            left = (corner + usize::from(letter != other))
+                .min(cell + 1)
+                .min(left + 1);
+            next.push(left);
+            corner = *cell;
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
 }
 
 /// The JSON type that a schema asks for; an optional key's `null` is left out, see [`Walk::resolve`].
@@ -371,3 +435,37 @@ const STRICT: jsonc_parser::ParseOptions = jsonc_parser::ParseOptions {
     allow_non_finite_numbers: false,
     allow_extended_string_escapes: false,
 };
+
+/// More mistakes than that in one word are another word.
+const TYPOS_MAX: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_are_nearly_right_are_known_again() {
+        let known = ["registries", "docker-hub", "mode"];
+        for (key, expected) in [
+            ("registrys", ", did you mean `registries`?"),
+            ("docker_hub", ", did you mean `docker-hub`?"),
+            ("Mode", ", did you mean `mode`?"),
+            ("mod", ", did you mean `mode`?"),
+            ("frobnicate", ""),
+            ("", ""),
+        ] {
+            assert_eq!(suggestion(key, &known), expected, "{key}");
+        }
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("abc", "abc"), 0);
+    }
+
+    #[test]
+    fn a_finding_knows_its_column_in_characters() {
+        let lines = Lines::new("{\n  \"ä\": 1,\n}");
+        assert_eq!(lines.of(0), (1, 1));
+        assert_eq!(lines.of(4), (2, 3));
+        assert_eq!(lines.of(9), (2, 7));
+    }
+}

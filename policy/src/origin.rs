@@ -4,8 +4,10 @@
 //! It matters for hosts that an administrator allows for their own content and that hand out others' as well.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use crate::host::Registry;
+use crate::copies::{IN_PATH, KNOWN_COPIES};
+use crate::host::{Host, Registry};
 use crate::reference::InvalidReference;
 use crate::repository::Repository;
 
@@ -22,7 +24,23 @@ enum Target {
 #[derive(Clone, Debug)]
 pub(crate) struct OriginMap {
     /// By registry: path prefixes (components, may be none) and what they stand for.
-    prefixes: HashMap<Registry, Vec<(String, Target)>>,
+    prefixes: HashMap<Registry, Vec<Entry>>,
+    /// By domain: what all of its hosts stand for.
+    domains: HashMap<String, (Target, Arc<str>)>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    prefix: String,
+    target: Target,
+    rule: Arc<str>,
+}
+
+/// An origin, and the rule that it was derived by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) repository: Repository,
+    pub(crate) rule: Arc<str>,
 }
 
 /// The origins lead in a circle or too far.
@@ -35,77 +53,91 @@ impl OriginMap {
     pub(crate) fn built_in() -> Self {
         let mut map = Self {
             prefixes: HashMap::new(),
+            domains: HashMap::new(),
         };
-        let hub = || Target::Prefix(Registry::docker_hub(), String::new());
-        for host in DOCKER_HUB_COPIES {
-            map.insert_text(host, hub());
-        }
-        for (name, origin) in COPIES {
-            if let Ok((registry, path)) = split_prefix(origin) {
-                map.insert_text(name, Target::Prefix(registry, path));
+        for copy in KNOWN_COPIES {
+            // A test fails on a row that does not parse.
+            let target = match copy.origin {
+                IN_PATH => Some(Target::RegistryInPath),
+                origin => split_prefix(origin)
+                    .ok()
+                    .map(|(registry, path)| Target::Prefix(registry, path)),
+            };
+            let Some(target) = target else { continue };
+            let rule = Arc::from(format!("built in: {}", copy.prefix));
+            if let Some(domain) = copy.prefix.strip_prefix("*.") {
+                map.domains.insert(domain.to_owned(), (target, rule));
+            } else if let Ok((registry, prefix)) = split_prefix(copy.prefix) {
+                map.add(registry, prefix, target, rule);
             }
-        }
-        for host in REGISTRY_IN_PATH {
-            map.insert_text(host, Target::RegistryInPath);
         }
         map
     }
 
     /// Adds what an administrator wrote: `harbor.acme.example/hub/` stands for `docker.io/`.
-    pub(crate) fn insert(&mut self, name: (Registry, String), origin: (Registry, String)) {
-        self.prefixes
-            .entry(name.0)
-            .or_default()
-            .push((name.1, Target::Prefix(origin.0, origin.1)));
+    pub(crate) fn insert(
+        &mut self,
+        name: (Registry, String),
+        origin: (Registry, String),
+        rule: &str,
+    ) {
+        let target = Target::Prefix(origin.0, origin.1);
+        self.add(name.0, name.1, target, Arc::from(rule));
+    }
+
+    /// Adds every host of a domain, whatever its path.
+    pub(crate) fn insert_domain(&mut self, domain: &Host, origin: (Registry, String), rule: &str) {
+        let target = Target::Prefix(origin.0, origin.1);
+        self.domains
+            .insert(domain.as_str().to_owned(), (target, Arc::from(rule)));
     }
 
     /// Adds an address of our own mirror.
     pub(crate) fn insert_mirror(&mut self, registry: Registry) {
-        self.prefixes
-            .entry(registry)
-            .or_default()
-            .push((String::new(), Target::RegistryInPath));
+        let rule = Arc::from("ramgate's mirror");
+        self.add(registry, String::new(), Target::RegistryInPath, rule);
     }
 
-    fn insert_text(&mut self, name: &str, target: Target) {
-        // The tables below are read by a test, which fails on an entry that does not parse.
-        if let Ok((registry, path)) = split_prefix(name) {
-            self.prefixes
-                .entry(registry)
-                .or_default()
-                .push((path, target));
-        }
+    fn add(&mut self, registry: Registry, prefix: String, target: Target, rule: Arc<str>) {
+        self.prefixes.entry(registry).or_default().push(Entry {
+            prefix,
+            target,
+            rule,
+        });
     }
 
     /// Every origin of `repository`, nearest first, without itself.
-    pub(crate) fn origins(
-        &self,
-        repository: &Repository,
-    ) -> Result<Vec<Repository>, OriginUnclear> {
-        let mut found: Vec<Repository> = Vec::new();
+    pub(crate) fn origins(&self, repository: &Repository) -> Result<Vec<Origin>, OriginUnclear> {
+        let mut found: Vec<Origin> = Vec::new();
         let mut next = self.direct(repository)?;
         while let Some(origin) = next.pop() {
-            if origin == *repository || found.len() >= CHAIN_LENGTH_MAX {
+            if origin.repository == *repository || found.len() >= CHAIN_LENGTH_MAX {
                 return Err(OriginUnclear);
             }
-            if !found.contains(&origin) {
-                next.extend(self.direct(&origin)?);
+            if !found
+                .iter()
+                .any(|known| known.repository == origin.repository)
+            {
+                next.extend(self.direct(&origin.repository)?);
                 found.push(origin);
             }
         }
         Ok(found)
     }
 
-    fn direct(&self, repository: &Repository) -> Result<Vec<Repository>, OriginUnclear> {
+    fn direct(&self, repository: &Repository) -> Result<Vec<Origin>, OriginUnclear> {
         let mut origins = Vec::new();
-        for (prefix, target) in self
-            .prefixes
-            .get(repository.registry())
-            .into_iter()
-            .flatten()
-        {
-            if let Some(rest) = below(repository.path(), prefix) {
-                origins.push(target.resolve(rest).map_err(|_| OriginUnclear)?);
+        let mut add = |target: &Target, rest: &str, rule: &Arc<str>| {
+            origins.push(Origin {
+                repository: target.resolve(rest).map_err(|_| OriginUnclear)?,
+                rule: Arc::clone(rule),
+            });
+            Ok(())
+        };
+        let entries = self.prefixes.get(repository.registry());
+        for entry in entries.into_iter().flatten() {
+            if let Some(rest) = below(repository.path(), &entry.prefix) {
+                add(&entry.target, rest, &entry.rule)?;
             }
         }
         // Any GitLab: <group…>/dependency_proxy/containers/<path>; source: GitLab docs, dependency proxy.
@@ -113,18 +145,13 @@ impl OriginMap {
             .path()
             .split_once("/dependency_proxy/containers/")
         {
-            origins.push(Repository::new(Registry::docker_hub(), rest).map_err(|_| OriginUnclear)?);
+            let hub = Target::Prefix(Registry::docker_hub(), String::new());
+            add(&hub, rest, &Arc::from(GITLAB))?;
         }
-        if repository
-            .registry()
-            .host()
-            .parents()
-            .any(|domain| DOCKER_HUB_COPY_DOMAINS.contains(&domain))
-        {
-            origins.push(
-                Repository::new(Registry::docker_hub(), repository.path())
-                    .map_err(|_| OriginUnclear)?,
-            );
+        for domain in repository.registry().host().parents() {
+            if let Some((target, rule)) = self.domains.get(domain) {
+                add(target, repository.path(), rule)?;
+            }
         }
         Ok(origins)
     }
@@ -174,55 +201,7 @@ pub(crate) fn split_prefix(text: &str) -> Result<(Registry, String), InvalidRefe
 /// Longer chains of origins are no chains but a mistake in the policy.
 const CHAIN_LENGTH_MAX: usize = 8;
 
-/// Hosts that serve Docker Hub's repositories under their own paths. As seen in public Dockerfiles and in the operators'
-/// own pages, August 2026; the short-lived ones are there because a list too long does no harm.
-const DOCKER_HUB_COPIES: [&str; 24] = [
-    "mirror.gcr.io",
-    "docker.m.daocloud.io",
-    "dhub.kubesre.xyz",
-    "cr.yandex/mirror",
-    "dockerhub.timeweb.cloud",
-    "dockerhub1.beget.com",
-    "huecker.io",
-    "docker.mirrors.ustc.edu.cn",
-    "hub-mirror.c.163.com",
-    "registry.docker-cn.com",
-    "dockerhub.azk8s.cn",
-    "mirror.baidubce.com",
-    "docker.nju.edu.cn",
-    "docker.mirrors.sjtug.sjtu.edu.cn",
-    "mirror.iscas.ac.cn",
-    "mirror.ccs.tencentyun.com",
-    "docker.1ms.run",
-    "docker.1panel.live",
-    "hub.rat.dev",
-    "docker.xuanyuan.me",
-    "dockerproxy.com",
-    "dockerproxy.net",
-    "dockerpull.org",
-    "mcr.microsoft.com/mirror/docker",
-];
-
-/// Domains of which each host serves Docker Hub's repositories.
-const DOCKER_HUB_COPY_DOMAINS: [&str; 2] = ["mirror.aliyuncs.com", "mirror.swr.myhuaweicloud.com"];
-
-/// Prefixes that stand for other registries.
-const COPIES: [(&str, &str); 10] = [
-    // Amazon ECR Public's copy of Docker Official Images.
-    ("public.ecr.aws/docker/library", "docker.io/library"),
-    ("ghcr.m.daocloud.io", "ghcr.io"),
-    ("quay.m.daocloud.io", "quay.io"),
-    ("gcr.m.daocloud.io", "gcr.io"),
-    ("k8s.m.daocloud.io", "registry.k8s.io"),
-    ("mcr.m.daocloud.io", "mcr.microsoft.com"),
-    ("nvcr.m.daocloud.io", "nvcr.io"),
-    ("gcr.nju.edu.cn", "gcr.io"),
-    ("quay.nju.edu.cn", "quay.io"),
-    ("quay.mirrors.ustc.edu.cn", "quay.io"),
-];
-
-/// Hosts whose paths begin with the registry they copy.
-const REGISTRY_IN_PATH: [&str; 2] = ["m.daocloud.io", "kubesre.xyz"];
+const GITLAB: &str = "built in: dependency_proxy/containers of any GitLab";
 
 #[cfg(test)]
 mod tests {
@@ -232,7 +211,10 @@ mod tests {
     fn check(map: &OriginMap, name: &str, expected: &[&str]) {
         let origins = map.origins(&name.parse().unwrap()).unwrap();
         assert_eq!(
-            origins.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            origins
+                .iter()
+                .map(|origin| origin.repository.to_string())
+                .collect::<Vec<_>>(),
             expected,
             "{name}"
         );
@@ -279,13 +261,17 @@ mod tests {
     }
 
     #[test]
-    fn every_entry_of_the_tables_is_read() {
-        let entries = DOCKER_HUB_COPIES
-            .iter()
-            .chain(&REGISTRY_IN_PATH)
-            .chain(COPIES.iter().flat_map(|(a, b)| [a, b]));
-        for entry in entries {
-            assert!(split_prefix(entry).is_ok(), "{entry}");
+    fn every_row_of_the_table_is_read_and_no_prefix_stands_twice() {
+        let mut seen = std::collections::HashSet::new();
+        for copy in KNOWN_COPIES {
+            let prefix = copy.prefix.strip_prefix("*.").unwrap_or(copy.prefix);
+            assert!(split_prefix(prefix).is_ok(), "{copy:?}");
+            assert!(
+                copy.origin == IN_PATH || split_prefix(copy.origin).is_ok(),
+                "{copy:?}"
+            );
+            assert!(!copy.source.is_empty() && !copy.date.is_empty(), "{copy:?}");
+            assert!(seen.insert(copy.prefix), "{copy:?}");
         }
     }
 
@@ -293,7 +279,11 @@ mod tests {
     fn origins_of_the_administrator_chain_and_end_at_a_component() {
         let mut map = OriginMap::built_in();
         let prefix = |text: &str| split_prefix(text).unwrap();
-        map.insert(prefix("harbor.acme.example/hub/"), prefix("mirror.gcr.io/"));
+        map.insert(
+            prefix("harbor.acme.example/hub/"),
+            prefix("mirror.gcr.io/"),
+            "origins",
+        );
         check(
             &map,
             "harbor.acme.example/hub/evil/tool",
@@ -307,13 +297,17 @@ mod tests {
     fn origins_in_a_circle_are_unclear() {
         let mut map = OriginMap::built_in();
         let prefix = |text: &str| split_prefix(text).unwrap();
-        map.insert(prefix("a.example/"), prefix("b.example/"));
-        map.insert(prefix("b.example/"), prefix("a.example/"));
+        map.insert(prefix("a.example/"), prefix("b.example/"), "origins");
+        map.insert(prefix("b.example/"), prefix("a.example/"), "origins");
         assert_eq!(
             map.origins(&"a.example/app".parse().unwrap()),
             Err(OriginUnclear)
         );
-        map.insert(prefix("grow.example/"), prefix("grow.example/more/"));
+        map.insert(
+            prefix("grow.example/"),
+            prefix("grow.example/more/"),
+            "origins",
+        );
         assert_eq!(
             map.origins(&"grow.example/app".parse().unwrap()),
             Err(OriginUnclear)

@@ -7,7 +7,11 @@
 
 mod check;
 mod content;
+mod drop_in;
+mod explain;
 pub mod file;
+
+pub use explain::{Basis, Step};
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -27,7 +31,9 @@ use crate::origin::OriginMap;
 use crate::registries::{Listing, Registries};
 use crate::repository::Repository;
 use crate::request::Request;
+use crate::standing::{Categories, NothingKnown};
 use crate::subject::Subject;
+use drop_in::DropIn;
 use file::{LocalImagesFile, Mode, PolicyFile, WatchMode};
 
 /// A policy in force. It is made from a file's text by [`Policy::parse`], and never half valid.
@@ -38,6 +44,7 @@ pub struct Policy {
     registries: Option<Registries>,
     hub: Option<HubRules>,
     origins: OriginMap,
+    origins_by_digest: bool,
     mirrors: HashSet<Registry>,
     local: LocalImagesFile,
     watch: WatchMode,
@@ -45,6 +52,11 @@ pub struct Policy {
     owners: HashSet<String>,
     require_identity: bool,
     teams: Vec<Team>,
+    /// Each asked besides, never instead.
+    drop_ins: Vec<DropIn>,
+    /// As the policy itself has them, without drop-ins.
+    written_local: LocalImagesFile,
+    written_identity: bool,
 }
 
 /// What besides the policy bears on where the daemon may connect to.
@@ -101,8 +113,14 @@ impl Policy {
         self.watch == WatchMode::Stop && !self.is_audit()
     }
 
-    /// Decides whether a repository may be pulled, pushed or run.
+    /// Decides whether a repository may be pulled, pushed or run, by what its name says: who is a verified publisher of Docker
+    /// Hub or sponsored by it is not known, and counts as community.
     pub fn evaluate(&self, request: &Request<'_>) -> Decision {
+        self.evaluate_knowing(request, &NothingKnown)
+    }
+
+    /// Decides whether a repository may be pulled, pushed or run, by what is known of Docker Hub's namespaces.
+    pub fn evaluate_knowing(&self, request: &Request<'_>, categories: &dyn Categories) -> Decision {
         let permit = |grant| {
             Decision::Allow(Permit::new(
                 request.repository.clone(),
@@ -110,7 +128,7 @@ impl Policy {
                 grant,
             ))
         };
-        match self.judge(request) {
+        match self.judge(request, categories) {
             Ok(rule) => permit(Grant::new(rule)),
             Err(denial) if self.is_audit() => permit(Grant::suppressing(denial)),
             Err(denial) => Decision::Deny(denial),
@@ -122,7 +140,10 @@ impl Policy {
         let permit = |grant, listed| {
             TunnelDecision::Allow(TunnelPermit::new(host.clone(), port, grant, listed))
         };
-        match self.judge_tunnel(host, port, steering) {
+        let judged = self
+            .judge_tunnel(host, port, steering)
+            .and_then(|opened| self.tighten_tunnel(host, port, steering, opened));
+        match judged {
             Ok((rule, listed)) => permit(Grant::new(rule), listed),
             Err(denial) if self.is_audit() => permit(Grant::suppressing(denial), false),
             Err(denial) => TunnelDecision::Deny(denial),
@@ -172,10 +193,22 @@ impl Policy {
             (Ok(None), Some(_)) => Err(Reason::RegistryNotAllowed(registry.clone())),
             (Err(reason), _) => Err(reason),
         };
+        let owner = matches!(self.admit(subject), Ok(Some(_)));
+        let denying = self.drop_ins.iter().find(|drop_in| {
+            let registries = drop_in.registries.as_ref();
+            !owner && registries.is_some_and(|registries| !registries.lists(registry))
+        });
+        let listed = match (listed, denying) {
+            (Ok(rule), None) => Ok(rule),
+            (Ok(_), Some(drop_in)) => Err(self
+                .deny(Reason::RegistryNotAllowed(registry.clone()))
+                .by_drop_in(&drop_in.name)),
+            (Err(reason), _) => Err(self.deny(reason)),
+        };
         match listed {
             Ok(rule) => Ok(Grant::new(rule)),
-            Err(reason) if self.is_audit() => Ok(Grant::suppressing(self.deny(reason))),
-            Err(reason) => Err(self.deny(reason)),
+            Err(denial) if self.is_audit() => Ok(Grant::suppressing(denial)),
+            Err(denial) => Err(denial),
         }
     }
 
@@ -205,7 +238,11 @@ impl Policy {
         }
     }
 
-    fn judge(&self, request: &Request<'_>) -> Result<RuleName, Denial> {
+    fn judge(
+        &self,
+        request: &Request<'_>,
+        categories: &dyn Categories,
+    ) -> Result<RuleName, Denial> {
         if let Some(owner) = self
             .admit(request.subject)
             .map_err(|reason| self.deny(reason))?
@@ -218,9 +255,7 @@ impl Policy {
         let own = self.mirrors.contains(named.registry());
         let mut rule = RuleName::Fixed("registries");
         if !own {
-            rule = self
-                .judge_name(named, request.action, &teams)
-                .map_err(|reason| self.deny(reason))?;
+            rule = self.judge_tightly(named, request.action, &teams, categories)?;
         }
         // A push puts content there and takes none from the origin.
         if request.action == Action::Push && !own {
@@ -228,43 +263,28 @@ impl Policy {
         }
         let unclear = |_| self.deny(Reason::OriginUnclear(named.clone()));
         for origin in self.origins.origins(named).map_err(unclear)? {
-            let judged = self.judge_name(&origin, request.action, &teams);
-            rule = judged.map_err(|reason| self.deny(reason).of_origin(named.clone()))?;
+            let origin = &origin.repository;
+            let judged = self.judge_tightly(origin, request.action, &teams, categories);
+            rule = judged.map_err(|denial| denial.of_origin(named.clone()))?;
         }
         Ok(rule)
     }
 
-    fn judge_name(
+    /// By the policy, and then by each drop-in.
+    fn judge_tightly(
         &self,
         repository: &Repository,
         action: Action,
         teams: &[&HubRules],
-    ) -> Result<RuleName, Reason> {
-        let mut rule = RuleName::Fixed(NO_LIST);
-        if let Some(registries) = &self.registries {
-            rule = match registries.listing(repository, action) {
-                Listing::NoRegistry => {
-                    return Err(Reason::RegistryNotAllowed(repository.registry().clone()));
-                }
-                Listing::NoRepository => {
-                    return Err(Reason::RepositoryNotAllowed(repository.clone()));
-                }
-                Listing::Listed(rule, false) => {
-                    return Err(Reason::ActionNotAllowed(
-                        repository.clone(),
-                        action,
-                        Arc::clone(&rule.name),
-                    ));
-                }
-                Listing::Listed(rule, true) => RuleName::Written(Arc::clone(&rule.name)),
-            };
-        }
-        let managed =
-            repository.registry().is_docker_hub() && (self.hub.is_some() || !teams.is_empty());
-        // Image access management is about what comes in; who may push is the registries' `actions`.
-        if managed && action != Action::Push {
-            rule = hub::judge(self.hub.as_ref(), teams, repository)
-                .map_err(|category| Reason::CategoryNotAllowed(repository.clone(), category))?;
+        categories: &dyn Categories,
+    ) -> Result<RuleName, Denial> {
+        let (registries, hub) = (self.registries.as_ref(), self.hub.as_ref());
+        let rule = judge_name(registries, hub, repository, action, teams, categories)
+            .map_err(|reason| self.deny(reason))?;
+        for drop_in in &self.drop_ins {
+            let (registries, hub) = (drop_in.registries.as_ref(), drop_in.hub.as_ref());
+            judge_name(registries, hub, repository, action, &[], categories)
+                .map_err(|reason| self.deny(reason).by_drop_in(&drop_in.name))?;
         }
         Ok(rule)
     }
@@ -305,6 +325,36 @@ impl Policy {
         }
     }
 
+    /// What the drop-ins leave of a way that the policy opens. `egress.hosts` are no registries: those are the policy's alone.
+    fn tighten_tunnel(
+        &self,
+        host: &Host,
+        port: u16,
+        steering: &Steering,
+        opened: (RuleName, bool),
+    ) -> Result<(RuleName, bool), Denial> {
+        if opened.0.as_str() == "egress.hosts" {
+            return Ok(opened);
+        }
+        let is_hub = known_hosts::is_docker_hub_host(host);
+        let registry = if is_hub {
+            Registry::docker_hub()
+        } else {
+            Registry::new(host.clone(), port)
+        };
+        for drop_in in &self.drop_ins {
+            let reason = if !drop_in.opens(&registry, host, port) {
+                Reason::HostNotAllowed(registry.clone(), port)
+            } else if is_hub && drop_in.hub.is_some() && !steering.docker_hub_by_mirror {
+                Reason::DockerHubOnlyByMirror(host.clone())
+            } else {
+                continue;
+            };
+            return Err(self.deny(reason).by_drop_in(&drop_in.name));
+        }
+        Ok(opened)
+    }
+
     fn teams_of(&self, subject: &Subject) -> Vec<&HubRules> {
         let Subject::User(name) = subject else {
             return Vec::new();
@@ -324,6 +374,46 @@ impl Policy {
     fn deny(&self, reason: Reason) -> Denial {
         Denial::new(reason, self.contact.clone())
     }
+}
+
+/// By one set of rules: the registries', then Docker Hub's.
+fn judge_name(
+    registries: Option<&Registries>,
+    hub: Option<&HubRules>,
+    repository: &Repository,
+    action: Action,
+    teams: &[&HubRules],
+    categories: &dyn Categories,
+) -> Result<RuleName, Reason> {
+    let mut rule = RuleName::Fixed(NO_LIST);
+    if let Some(registries) = registries {
+        rule = match registries.listing(repository, action) {
+            Listing::NoRegistry => {
+                return Err(Reason::RegistryNotAllowed(repository.registry().clone()));
+            }
+            Listing::NoRepository => {
+                return Err(Reason::RepositoryNotAllowed(repository.clone()));
+            }
+            Listing::Listed(rule, false) => {
+                return Err(Reason::ActionNotAllowed(
+                    repository.clone(),
+                    action,
+                    Arc::clone(&rule.name),
+                ));
+            }
+            Listing::Listed(rule, true) => RuleName::Written(Arc::clone(&rule.name)),
+        };
+    }
+    let managed = repository.registry().is_docker_hub() && (hub.is_some() || !teams.is_empty());
+    // Image access management is about what comes in; who may push is the registries' `actions`.
+    if managed && action != Action::Push {
+        let judged = hub::judge(hub, teams, repository, categories);
+        rule = judged.map_err(|refused| match refused.doubt {
+            None => Reason::CategoryNotAllowed(repository.clone(), refused.category),
+            Some(doubt) => Reason::CategoryUnknown(repository.clone(), doubt),
+        })?;
+    }
+    Ok(rule)
 }
 
 // === impl LocalImagesFile ===

@@ -43,9 +43,9 @@ fn every_mistake_is_reported_at_once_with_its_line_and_key() {
   "docker-hub": { }
 }"#,
         &[
-            "line 3: registrys: unknown key; known here: $schema, contact, docker-hub, egress, local-images, mode, origins, registries, subjects, version, watch",
+            "line 3: registrys: unknown key, did you mean `registries`?; known here: $schema, contact, docker-hub, egress, local-images, mode, origins, origins-by-digest, registries, subjects, version, watch",
             "line 4: mode: `lenient` is not one of enforce, audit",
-            "line 7: registries[1].action: unknown key; known here: actions, host, redirect-hosts, repositories",
+            "line 7: registries[1].action: unknown key, did you mean `actions`?; known here: actions, host, redirect-hosts, repositories",
             "line 8: registries[2].actions[1]: `delete` is not one of pull, push",
             "line 9: registries[3].host: a string is expected, not a number",
             "line 11: docker-hub.official: a string is expected, not a boolean",

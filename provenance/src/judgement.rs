@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ramgate_policy::{
-    Denial, Digest, Grant, LocalDecision, LocalImage, Policy, Repository, Subject,
+    Categories, Denial, Digest, Grant, LocalDecision, LocalImage, Policy, Repository, Subject,
 };
 
 use crate::record::{Base, Record, Way};
@@ -16,6 +16,8 @@ pub struct Judge<'a> {
     pub policy: &'a Policy,
     /// On whose behalf.
     pub subject: &'a Subject,
+    /// What is known of Docker Hub's namespaces.
+    pub categories: &'a dyn Categories,
     /// The record of another image, by its ID.
     pub find: &'a dyn Fn(&Digest) -> Option<Arc<Record>>,
 }
@@ -43,7 +45,7 @@ impl Judge<'_> {
     ) -> Result<Grant, Vec<Denial>> {
         // What a repository has is its content, whichever way it came here as well.
         if !record.origins.is_empty() {
-            return self.policy.evaluate_content(&record.origins, self.subject);
+            return self.content(&record.origins);
         }
         let Some(kind) = record.way.local() else {
             let adopted = self.policy.evaluate_adopted(self.subject);
@@ -88,7 +90,7 @@ impl Judge<'_> {
                 .flat_map(|(_, record)| record.origins.clone()),
         );
         if !origins.is_empty() {
-            return Some(self.policy.evaluate_content(&origins, self.subject));
+            return Some(self.content(&origins));
         }
         let mut denials = Vec::new();
         for (image, record) in records {
@@ -119,6 +121,11 @@ impl Judge<'_> {
         let verdict = self.judge_at(record, depth, verdicts);
         verdicts.insert(image.clone(), verdict.clone());
         verdict
+    }
+
+    fn content(&self, origins: &BTreeSet<Repository>) -> Result<Grant, Vec<Denial>> {
+        self.policy
+            .evaluate_content_knowing(origins, self.subject, self.categories)
     }
 
     fn unknown(&self) -> Result<Grant, Vec<Denial>> {
@@ -158,6 +165,8 @@ const DEPTH_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {
+    use ramgate_policy::NothingKnown;
+
     use super::*;
 
     const POLICY: &str = r#"{ "version": 1, "registries": [{ "host": "docker.io" }],
@@ -203,6 +212,7 @@ mod tests {
         let judge = Judge {
             policy: &policy,
             subject: &Subject::Anonymous,
+            categories: &NothingKnown,
             find: &find,
         };
         let denied: Vec<String> = judge.judge(record).map_or_else(
@@ -270,6 +280,7 @@ mod tests {
         let judge = Judge {
             policy: &policy,
             subject: &Subject::Anonymous,
+            categories: &NothingKnown,
             find: &|image| records.get(image).cloned(),
         };
         let denials = judge.judge(&record(60)).unwrap_err();

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ramgate_policy::{Digest, Repository};
@@ -25,6 +26,7 @@ use crate::record::{Base, Record, Way};
 pub struct Ledger {
     database: Database,
     records: RwLock<BTreeMap<Digest, Arc<Record>>>,
+    sightings: AtomicU64,
 }
 
 /// A ledger that was opened.
@@ -131,6 +133,7 @@ impl Ledger {
         Ok(Self {
             database,
             records: RwLock::new(records),
+            sightings: AtomicU64::new(0),
         })
     }
 
@@ -142,6 +145,19 @@ impl Ledger {
             .unwrap_or_else(PoisonError::into_inner)
             .get(image)
             .cloned()
+    }
+
+    /// How many images it has records of.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let records = self.records.read().unwrap_or_else(PoisonError::into_inner);
+        records.len()
+    }
+
+    /// Whether it has no record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// All records, by image ID.
@@ -219,13 +235,64 @@ impl Ledger {
         Ok(true)
     }
 
+    /// Drops what is known of images that are no longer there, but not of those that others rest on. How many were dropped.
+    ///
+    /// Should such an image come again, it is judged by how it comes then, and by the repositories that are known to have it, which stay.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when it cannot be written; then all are still known.
+    pub fn drop_gone(&self, gone: &BTreeSet<Digest>) -> Result<usize, LedgerError> {
+        let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
+        let mut gone: BTreeSet<&Digest> = gone
+            .iter()
+            .filter(|image| records.contains_key(*image))
+            .collect();
+        // What stays keeps what it rests on, and that what lies below it.
+        let mut stay: Vec<&Digest> = records.keys().filter(|id| !gone.contains(id)).collect();
+        while let Some(id) = stay.pop() {
+            let below = records.get(id).map(|record| &record.base.images);
+            stay.extend(below.into_iter().flatten().filter(|id| gone.remove(id)));
+        }
+        if gone.is_empty() {
+            return Ok(0);
+        }
+        let gone: Vec<Digest> = gone.into_iter().cloned().collect();
+        let transaction = self.database.begin_write().map_err(store)?;
+        {
+            let mut images = transaction.open_table(IMAGES).map_err(store)?;
+            let mut chains = transaction.open_multimap_table(CHAINS).map_err(store)?;
+            for id in &gone {
+                images.remove(id.as_str()).map_err(store)?;
+                let layers = records.get(id).map(|record| record.layers.as_slice());
+                if let Some(chain) = chain_ids(layers.unwrap_or_default()).last() {
+                    let source = format!("{IMAGE}{id}");
+                    chains
+                        .remove(chain.as_str(), source.as_str())
+                        .map_err(store)?;
+                }
+            }
+        }
+        transaction.commit().map_err(store)?;
+        records.retain(|id, _| gone.binary_search(id).is_err());
+        Ok(gone.len())
+    }
+
     /// Notes that a repository has manifests or configs with these digests.
     ///
     /// # Errors
     /// [`LedgerError`] when it cannot be written.
     pub fn saw(&self, repository: &Repository, digests: &[&Digest]) -> Result<(), LedgerError> {
         let keys: Vec<&str> = digests.iter().map(|digest| digest.as_str()).collect();
-        self.note(SIGHTINGS, &keys, &repository.to_string())
+        if self.note(SIGHTINGS, &keys, &repository.to_string())? {
+            self.sightings.fetch_add(1, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Grows whenever it becomes known that a repository has something. What [`Self::repositories`] said holds while this stays.
+    #[must_use]
+    pub fn sightings(&self) -> u64 {
+        self.sightings.load(Ordering::Acquire)
     }
 
     /// Notes that a repository has an image with these layers.
@@ -241,7 +308,8 @@ impl Ledger {
         let Some(chain) = chains.last() else {
             return Ok(());
         };
-        self.note(CHAINS, &[chain], &format!("{REPOSITORY}{repository}"))
+        self.note(CHAINS, &[chain], &format!("{REPOSITORY}{repository}"))?;
+        Ok(())
     }
 
     /// The repositories that are known to have a manifest or config with this digest.
@@ -301,10 +369,16 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when it cannot be read.
     pub fn watched_until(&self) -> Result<Option<u64>, LedgerError> {
-        let transaction = self.database.begin_read().map_err(store)?;
-        let facts = transaction.open_table(FACTS).map_err(store)?;
-        let value = facts.get(WATCHED_UNTIL).map_err(store)?;
-        Ok(value.map(|value| value.value()))
+        self.fact(WATCHED_UNTIL)
+    }
+
+    /// Up to when every container that was started has been judged: nanoseconds since 1970 by the engine's clock. Events are taken in
+    /// for images alone as well, so this can be earlier.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when it cannot be read.
+    pub fn judged_until(&self) -> Result<Option<u64>, LedgerError> {
+        self.fact(JUDGED_UNTIL)
     }
 
     /// Notes up to when the engine's events have been taken in.
@@ -312,21 +386,40 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when it cannot be written.
     pub fn set_watched_until(&self, nanoseconds: u64) -> Result<(), LedgerError> {
+        self.set_fact(WATCHED_UNTIL, nanoseconds)
+    }
+
+    /// Notes up to when every container that was started has been judged.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when it cannot be written.
+    pub fn set_judged_until(&self, nanoseconds: u64) -> Result<(), LedgerError> {
+        self.set_fact(JUDGED_UNTIL, nanoseconds)
+    }
+
+    fn fact(&self, name: &str) -> Result<Option<u64>, LedgerError> {
+        let transaction = self.database.begin_read().map_err(store)?;
+        let facts = transaction.open_table(FACTS).map_err(store)?;
+        let value = facts.get(name).map_err(store)?;
+        Ok(value.map(|value| value.value()))
+    }
+
+    fn set_fact(&self, name: &str, value: u64) -> Result<(), LedgerError> {
         let transaction = self.database.begin_write().map_err(store)?;
         {
             let mut facts = transaction.open_table(FACTS).map_err(store)?;
-            facts.insert(WATCHED_UNTIL, nanoseconds).map_err(store)?;
+            facts.insert(name, value).map_err(store)?;
         }
         transaction.commit().map_err(store)
     }
 
-    /// Adds `value` under the keys that do not have it. Most have it, and then nothing is written.
+    /// Adds `value` under the keys that do not have it. Most have it, and then nothing is written. Whether something was.
     fn note(
         &self,
         table: MultimapTableDefinition<'static, &'static str, &'static str>,
         keys: &[&str],
         value: &str,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<bool, LedgerError> {
         let mut new = Vec::new();
         for key in keys {
             if !self.values(table, key)?.iter().any(|known| known == value) {
@@ -334,7 +427,7 @@ impl Ledger {
             }
         }
         if new.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let transaction = self.database.begin_write().map_err(store)?;
         {
@@ -343,7 +436,8 @@ impl Ledger {
                 entries.insert(key, value).map_err(store)?;
             }
         }
-        transaction.commit().map_err(store)
+        transaction.commit().map_err(store)?;
+        Ok(true)
     }
 
     fn values(
@@ -397,6 +491,7 @@ const SIGHTINGS: MultimapTableDefinition<'static, &str, &str> =
 /// Numbers by name.
 const FACTS: TableDefinition<'static, &str, u64> = TableDefinition::new("facts");
 const WATCHED_UNTIL: &str = "watched-until";
+const JUDGED_UNTIL: &str = "judged-until";
 const IMAGE: &str = "image:";
 const REPOSITORY: &str = "repository:";
 
@@ -425,6 +520,38 @@ mod tests {
     }
 
     #[test]
+    fn what_is_gone_is_dropped_unless_something_rests_on_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.redb");
+        let ledger = open(&path);
+        let learn = |id: char, layers: &[char], base: &[char]| {
+            let mut record = with_layers(Way::Load, layers);
+            record.base.images = base.iter().copied().map(digest).collect();
+            ledger.learn(&digest(id), record).unwrap();
+        };
+        learn('a', &['1'], &[]);
+        learn('b', &['1', '2'], &['a']);
+        learn('c', &['1', '2', '3'], &['b']);
+        learn('d', &['4'], &[]);
+        let all: BTreeSet<Digest> = ['a', 'b', 'd', 'f'].into_iter().map(digest).collect();
+        assert_eq!(
+            ledger.drop_gone(&all).unwrap(),
+            1,
+            "`c` rests on `b`, and that on `a`"
+        );
+        assert!(ledger.record(&digest('a')).is_some());
+        assert!(ledger.record(&digest('d')).is_none());
+        assert_eq!(
+            ledger.base(&digest('e'), &[digest('4')]).unwrap(),
+            Base::default()
+        );
+        let all = ['a', 'b', 'c'].into_iter().map(digest).collect();
+        assert_eq!(ledger.drop_gone(&all).unwrap(), 3);
+        drop(ledger);
+        assert!(open(&path).is_empty());
+    }
+
+    #[test]
     fn what_was_learned_is_there_after_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state/ledger.redb");
@@ -435,14 +562,24 @@ mod tests {
         let alpine: Repository = "alpine".parse().unwrap();
         ledger.saw(&alpine, &[&digest('b'), &digest('c')]).unwrap();
         ledger.set_watched_until(7).unwrap();
+        ledger.set_judged_until(5).unwrap();
         assert!(matches!(Ledger::open(&path), Err(LedgerError::InUse)));
         drop(ledger);
 
         let ledger = open(&path);
         assert_eq!(ledger.record(&digest('a')).unwrap().way, Way::Pull);
-        assert_eq!(ledger.repositories(&digest('c')).unwrap(), [alpine].into());
+        assert_eq!(
+            ledger.repositories(&digest('c')).unwrap(),
+            [alpine.clone()].into()
+        );
+        let before = ledger.sightings();
+        ledger.saw(&alpine, &[&digest('c')]).unwrap();
+        assert_eq!(ledger.sightings(), before);
+        ledger.saw(&alpine, &[&digest('e')]).unwrap();
+        assert!(ledger.sightings() > before);
         assert!(ledger.repositories(&digest('d')).unwrap().is_empty());
         assert_eq!(ledger.watched_until().unwrap(), Some(7));
+        assert_eq!(ledger.judged_until().unwrap(), Some(5));
         assert!(ledger.forget(&digest('a')).unwrap());
         assert!(!ledger.forget(&digest('e')).unwrap());
         drop(ledger);

@@ -5,6 +5,7 @@
 
 mod canary;
 mod chain;
+mod decision_id;
 mod judgement;
 mod ledger;
 mod record;
@@ -12,6 +13,7 @@ mod verifier;
 
 pub use canary::{Canaries, Canary};
 pub use chain::chain_ids;
+pub use decision_id::DecisionId;
 pub use judgement::Judge;
 pub use ledger::{Ledger, LedgerError, Opened};
 pub use record::{Base, Record, Way};

@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use ramgate_policy::{Action, Decision, Denial, Permit, Reference, Repository, Request, Subject};
+use ramgate_policy::{
+    Action, Decision, Denial, Permit, Reference, Repository, Request, Step, Subject,
+};
 use serde_json::json;
 
-use super::{CommandError, Outcome, SettingsArgument, say};
+use super::categories::{self, Sayings};
+use super::{CommandError, Outcome, SettingsArgument, explanation, say};
 use crate::live_policy;
 
 /// Ask the policy about a reference, without an engine.
@@ -30,6 +33,9 @@ pub(super) struct Check {
     policy: Option<PathBuf>,
     #[command(flatten)]
     settings: SettingsArgument,
+    /// Ask nobody what a namespace of Docker Hub is.
+    #[arg(long)]
+    offline: bool,
     /// Answer in JSON.
     #[arg(long)]
     json: bool,
@@ -40,6 +46,14 @@ enum ActionArgument {
     Pull,
     Push,
     Run,
+}
+
+/// What an answer is about.
+struct About<'a> {
+    reference: &'a Reference,
+    subject: &'a Subject,
+    steps: &'a [Step],
+    sayings: &'a Sayings,
 }
 
 // === impl Check ===
@@ -53,28 +67,57 @@ impl Check {
         let repository = reference
             .repository()
             .map_err(|error| CommandError::Usage(format!("`{}`: {error}", self.reference)))?;
-        let (path, mirrors) = match &self.policy {
-            Some(path) => (path.clone(), Vec::new()),
-            None => {
-                let settings = self.settings.load()?;
-                let mirrors = crate::serve::mirror_names(&settings);
-                (settings.policy_path, mirrors)
-            }
+        let settings = match (&self.policy, self.offline) {
+            // A policy that is looked at by itself, on whatever machine: nobody is asked.
+            (Some(_), _) if !self.settings.is_given() => None,
+            _ => Some(self.settings.load()?),
         };
-        let policy = live_policy::load(&path)?.with_mirrors(mirrors);
+        let mirrors = settings.as_ref().map(crate::serve::mirror_names);
+        let path = match (&self.policy, &settings) {
+            (Some(path), _) => path.clone(),
+            (None, Some(settings)) => settings.policy_path.clone(),
+            (None, None) => return Err(CommandError::Usage("there is no policy".to_owned())),
+        };
+        let policy = live_policy::load(&path)?.with_mirrors(mirrors.unwrap_or_default());
         let subject = self.user.clone().map_or(Subject::Anonymous, Subject::User);
         let request = Request {
             repository: &repository,
             action: self.action.into(),
             subject: &subject,
         };
-        match policy.evaluate(&request) {
-            Decision::Allow(permit) => self.allowed(&permit),
-            Decision::Deny(denial) => self.denied(&repository, &denial),
+        let asked = settings.as_ref().filter(|_| !self.offline);
+        let ((decision, steps), sayings) = categories::settle(asked, |known| {
+            (
+                policy.evaluate_knowing(&request, known),
+                policy.explain(&request, known),
+            )
+        })?;
+        let about = About {
+            reference: &reference,
+            subject: &subject,
+            steps: &steps,
+            sayings: &sayings,
+        };
+        match decision {
+            Decision::Allow(permit) => self.allowed(&permit, &about),
+            Decision::Deny(denial) => self.denied(&repository, &denial, &about),
         }
     }
 
-    fn allowed(&self, permit: &Permit) -> Result<Outcome, CommandError> {
+    /// What was judged, below the answer.
+    fn explain(&self, about: &About<'_>) -> Result<(), CommandError> {
+        let action: Action = self.action.into();
+        say(format_args!("  reference {}", about.reference))?;
+        say(format_args!(
+            "  action    {action}, {}",
+            about.subject.principal()
+        ))?;
+        explanation::lines(about.steps, about.sayings)
+            .iter()
+            .try_for_each(say)
+    }
+
+    fn allowed(&self, permit: &Permit, about: &About<'_>) -> Result<Outcome, CommandError> {
         let grant = permit.grant();
         if self.json {
             say(json!({
@@ -83,6 +126,9 @@ impl Check {
                 "action": permit.action().as_str(),
                 "rule": grant.rule(),
                 "would-be-denied": grant.suppressed().map(ToString::to_string),
+                "reference": about.reference.to_string(),
+                "subject": about.subject.principal(),
+                "judged": explanation::json(about.steps, about.sayings),
             }))?;
         } else {
             say(format_args!(
@@ -94,11 +140,17 @@ impl Check {
             if let Some(denial) = grant.suppressed() {
                 say(format_args!("once enforced: {denial}"))?;
             }
+            self.explain(about)?;
         }
         Ok(Outcome::Done)
     }
 
-    fn denied(&self, repository: &Repository, denial: &Denial) -> Result<Outcome, CommandError> {
+    fn denied(
+        &self,
+        repository: &Repository,
+        denial: &Denial,
+        about: &About<'_>,
+    ) -> Result<Outcome, CommandError> {
         if self.json {
             let action: Action = self.action.into();
             say(json!({
@@ -108,9 +160,13 @@ impl Check {
                 "rule": denial.rule(),
                 "reason": denial.reason().code(),
                 "message": denial.to_string(),
+                "reference": about.reference.to_string(),
+                "subject": about.subject.principal(),
+                "judged": explanation::json(about.steps, about.sayings),
             }))?;
         } else {
             say(format_args!("denied: {denial}"))?;
+            self.explain(about)?;
         }
         Ok(Outcome::Denied)
     }

@@ -14,7 +14,7 @@ use super::{CommandError, Outcome, SettingsArgument, say};
 use crate::live_policy::LivePolicy;
 use crate::serve::{ledger_path, mirror_names, registrar};
 use crate::settings::Settings;
-use crate::{telemetry, unix};
+use crate::{catalog, telemetry, unix};
 
 /// Answer one authorization request from stdin, as the plugin would.
 ///
@@ -82,8 +82,9 @@ async fn decide(
         Ledger::in_memory()?
     };
     let registrar = registrar(settings, Arc::new(ledger), Canaries::default())?;
-    let identity = Identity::new(registrar.clone());
-    let authorizer = Authorizer::new(policy.current(), registrar, identity);
+    let catalog = catalog::open_to_look(settings)?;
+    let identity = Identity::new(registrar.clone()).with_catalog(catalog.clone());
+    let authorizer = Authorizer::new(policy.current(), registrar, identity).with_catalog(catalog);
     Ok(authorizer.authorize(request).await.to_json())
 }
 

@@ -1,39 +1,67 @@
 //! `ramgate mirror`: what the mirror keeps.
 
-use std::io::{self, IsTerminal as _, Write as _};
-use std::time::{Duration, Instant};
+mod export;
+mod import;
+mod prefetch;
+mod upkeep;
+
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use ramgate_mirror::{Statistics, Upkeep, Verification};
-use serde::Serialize;
+use ramgate_policy::Reference;
 
-use super::{CommandError, Outcome, SettingsArgument, say};
+use super::{CommandError, Outcome, SettingsArgument};
+use crate::images::{ClientError, Platforms};
 
-/// Look at, verify and clean up what the mirror keeps.
+/// Fill, look at and clean up what the mirror keeps, and carry it to where there is no network.
 ///
 /// All of it may be done while the mirror runs.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  ramgate mirror stats\n  ramgate mirror verify\n  ramgate mirror gc --json"
+    after_help = "Examples:\n  ramgate mirror prefetch alpine:3 ghcr.io/acme/app:1\n  ramgate mirror export alpine:3 --to alpine.tar\n  ramgate mirror import alpine.tar\n  ramgate mirror stats\n  ramgate mirror gc --json"
 )]
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
     settings: SettingsArgument,
-    /// Answer in JSON.
-    #[arg(long, global = true)]
-    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Have the running mirror fetch images, so that pulls find them there.
+    Prefetch(prefetch::Prefetch),
+    /// Write images into an OCI image layout, through the running mirror.
+    Export(export::Export),
+    /// Take the images of an OCI image layout into the mirror's store.
+    Import(import::Import),
     /// Remove what no repository is known to have, what leads nowhere, and what is above `mirror.max-size`.
-    Gc,
+    Gc(upkeep::Answer),
     /// Read all that is kept, and remove what is not what its digest says. Exit code 1 if there was any.
-    Verify,
+    Verify(upkeep::Answer),
     /// Show how much is kept, and for which repositories.
-    Stats,
+    Stats(upkeep::Answer),
+}
+
+/// Which images, and which of their platforms.
+#[derive(Debug, Args)]
+struct Images {
+    /// References as one gives them to docker, such as `alpine:3` or `ghcr.io/acme/app@sha256:…`.
+    #[arg(value_name = "REFERENCE", required_unless_present = "from")]
+    references: Vec<String>,
+    /// A file with a reference on each line; empty lines and those that begin with `#` do not count.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// `linux/arm64`, `linux/arm/v7` and so on, or `all`; this host's own if none is named.
+    #[arg(long = "platform", value_name = "PLATFORM")]
+    platforms: Vec<String>,
+}
+
+/// What came of several images: the worst decides how the command ends.
+#[derive(Debug, Default)]
+struct Tally {
+    denied: bool,
+    failed: usize,
 }
 
 // === impl Arguments ===
@@ -41,142 +69,97 @@ enum Command {
 impl Arguments {
     pub(super) fn run(&self) -> Result<Outcome, CommandError> {
         let settings = self.settings.load()?;
-        let Some(mirror) = &settings.mirror else {
-            return Err(CommandError::Usage(
-                "mirror.enabled is false: there is no mirror".to_owned(),
-            ));
-        };
-        // TLS to a bucket needs a provider for the process.
+        // TLS needs a provider for the process; ring is the one that is built in.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let storage = crate::storage::open(mirror).map_err(CommandError::Failed)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        runtime.block_on(self.answer(&Upkeep::open(storage)?))
-    }
-
-    async fn answer(&self, upkeep: &Upkeep) -> Result<Outcome, CommandError> {
-        match self.command {
-            Command::Gc => {
-                let collected = upkeep.collect().await?;
-                if self.json {
-                    return json(&collected);
-                }
-                say(format_args!("unreferenced {}", collected.unreferenced))?;
-                say(format_args!("dangling     {}", collected.dangling))?;
-                say(format_args!("evicted      {}", collected.evicted))?;
-                say(format_args!("freed        {}", size(collected.freed_bytes)))?;
-                Ok(Outcome::Done)
+        runtime.block_on(async {
+            match &self.command {
+                Command::Prefetch(command) => command.run(&settings).await,
+                Command::Export(command) => command.run(&settings).await,
+                Command::Import(command) => command.run(&settings).await,
+                Command::Gc(answer) => answer.collect(&settings).await,
+                Command::Verify(answer) => answer.verify(&settings).await,
+                Command::Stats(answer) => answer.statistics(&settings).await,
             }
-            Command::Stats => {
-                let statistics = upkeep.statistics().await?;
-                if self.json {
-                    return json(&statistics);
-                }
-                table(&statistics)
+        })
+    }
+}
+
+// === impl Images ===
+
+impl Images {
+    /// What was named, in order; all that is wrong with it at once.
+    fn read(&self) -> Result<(Vec<Reference>, Platforms), CommandError> {
+        let mut texts = self.references.clone();
+        if let Some(path) = &self.from {
+            texts.extend(lines(path)?);
+        }
+        let (mut references, mut problems) = (Vec::new(), Vec::new());
+        for text in &texts {
+            let read = text.parse::<Reference>();
+            match read.and_then(|reference| reference.repository().map(|_| reference)) {
+                Ok(reference) => references.push(reference),
+                Err(error) => problems.push(format!("`{text}`: {error}")),
             }
-            Command::Verify => self.verify(upkeep).await,
+        }
+        let platforms = Platforms::read(&self.platforms).map_err(|problem| problems.push(problem));
+        match (problems.is_empty(), platforms) {
+            (true, Ok(platforms)) => Ok((references, platforms)),
+            (_, _) => Err(CommandError::Usage(problems.join("\n"))),
         }
     }
+}
 
-    async fn verify(&self, upkeep: &Upkeep) -> Result<Outcome, CommandError> {
-        let mut shown = Instant::now();
-        let to_terminal = io::stderr().is_terminal() && !self.json;
-        let found = upkeep
-            .verify(|found| {
-                if to_terminal && shown.elapsed() > BETWEEN {
-                    shown = Instant::now();
-                    show(found);
-                }
-            })
-            .await?;
-        if to_terminal {
-            show(&found);
-            // Nobody is left to tell when this fails.
-            let _ = writeln!(io::stderr());
+// === impl Tally ===
+
+impl Tally {
+    /// Says what went wrong with an image, and goes on; unless there is nobody to ask for the next one either.
+    fn note(&mut self, name: &str, error: ClientError) -> Result<(), CommandError> {
+        match error {
+            ClientError::Off => return Err(CommandError::Usage(error.to_string())),
+            ClientError::NobodyThere(_) => return Err(CommandError::Failed(error.into())),
+            ClientError::Denied(text) => self.denied(name, &text),
+            ClientError::Failed { what, text } => self.failed(&what, &text),
         }
-        if self.json {
-            json(&found)?;
-        } else {
-            for name in &found.removed {
-                say(format_args!("removed {name}"))?;
-            }
-            say(format_args!(
-                "verified {} ({}), removed {}",
-                found.verified,
-                size(found.verified_bytes),
-                found.removed.len()
-            ))?;
+        Ok(())
+    }
+
+    fn denied(&mut self, name: &str, text: &str) {
+        super::complain(&format!("{name}: denied: {text}"));
+        self.denied = true;
+    }
+
+    fn failed(&mut self, what: &str, text: &str) {
+        super::complain(&format!("{what}: {text}"));
+        self.failed += 1;
+    }
+
+    fn outcome(&self) -> Result<Outcome, CommandError> {
+        match (self.failed, self.denied) {
+            (0, false) => Ok(Outcome::Done),
+            (0, true) => Ok(Outcome::Denied),
+            (failed, _) => Err(CommandError::Failed(anyhow::anyhow!(
+                "{failed} did not come; what came is kept, and asked again the rest is tried"
+            ))),
         }
-        if found.removed.is_empty() {
-            return Ok(Outcome::Done);
-        }
-        Err(CommandError::Failed(anyhow::anyhow!(
-            "{} of {} were not what their digest says",
-            found.removed.len(),
-            found.contents
-        )))
     }
 }
 
-fn json(answer: &impl Serialize) -> Result<Outcome, CommandError> {
-    let text =
-        serde_json::to_string_pretty(answer).map_err(|error| CommandError::Failed(error.into()))?;
-    say(text)?;
-    Ok(Outcome::Done)
+fn lines(path: &Path) -> Result<Vec<String>, CommandError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| CommandError::Usage(format!("{}: {error}", path.display())))?;
+    let meant = |line: &&str| !line.is_empty() && !line.starts_with('#');
+    Ok(text
+        .lines()
+        .map(str::trim)
+        .filter(meant)
+        .map(str::to_owned)
+        .collect())
 }
 
-fn table(statistics: &Statistics) -> Result<Outcome, CommandError> {
-    say(format_args!(
-        "{:>10}  {:>9}  {:>6}  {:>5}  REPOSITORY",
-        "SIZE", "MANIFESTS", "BLOBS", "TAGS"
-    ))?;
-    for (repository, of) in &statistics.repositories {
-        say(format_args!(
-            "{:>10}  {:>9}  {:>6}  {:>5}  {repository}",
-            size(of.size_bytes),
-            of.manifests,
-            of.blobs,
-            of.tags
-        ))?;
-    }
-    say(format_args!(
-        "{:>10}  in {} contents, each once; unreferenced: {}",
-        size(statistics.size_bytes),
-        statistics.contents,
-        statistics.unreferenced
-    ))?;
-    Ok(Outcome::Done)
+/// Bytes as a person reads them.
+fn bytes(count: u64) -> String {
+    indicatif::BinaryBytes(count).to_string()
 }
-
-fn show(found: &Verification) {
-    let _ = write!(
-        io::stderr(),
-        "\r{} of {}, {} of {}, removed {} ",
-        found.verified,
-        found.contents,
-        size(found.verified_bytes),
-        size(found.size_bytes),
-        found.removed.len()
-    );
-}
-
-/// As people read it.
-fn size(bytes: u64) -> String {
-    let units = [
-        (1 << 40, "TiB"),
-        (1 << 30, "GiB"),
-        (1 << 20, "MiB"),
-        (1 << 10, "KiB"),
-    ];
-    for (unit, name) in units {
-        if bytes >= unit {
-            let tenths = bytes / (unit / 10).max(1);
-            return format!("{}.{} {name}", tenths / 10, tenths % 10);
-        }
-    }
-    format!("{bytes} B")
-}
-
-/// Between two words on how far it is.
-const BETWEEN: Duration = Duration::from_millis(200);

@@ -1,15 +1,21 @@
 //! `ramgate policy`: write, check and describe the policy.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write as _};
+mod audit;
+mod diff;
+mod import;
+mod init;
+mod learn;
+mod trials;
+
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use ramgate_policy::Policy;
 use serde_json::json;
 
-use super::{CommandError, Outcome, SettingsArgument, say};
+pub(crate) use init::starter;
+
+use super::{CommandError, Outcome, say};
 use crate::live_policy::{self, PolicyError};
 
 /// Write, check or describe the policy.
@@ -21,14 +27,8 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write a policy to begin with: Docker Hub is allowed, and of its images the official ones.
-    Init {
-        /// Where to; `-` is stdout. Without it, the place that the settings name. An existing file is never overwritten.
-        #[arg(long, value_name = "FILE")]
-        output: Option<PathBuf>,
-        #[command(flatten)]
-        settings: SettingsArgument,
-    },
+    /// Write a policy to begin with; on a terminal, after a few questions.
+    Init(init::Init),
     /// Check a policy file; every mistake is shown, with its line and key.
     Validate {
         /// The policy file.
@@ -39,6 +39,14 @@ enum Command {
     },
     /// Print the JSON Schema of policy files, for editors.
     Schema,
+    /// Try a policy with files of references and what is to become of them.
+    Test(trials::Test),
+    /// Show which of the requests in an audit log two policies decide differently.
+    Diff(diff::Diff),
+    /// Propose a policy that allows what an audit log has seen.
+    Learn(learn::Learn),
+    /// Make a policy of settings that another product has.
+    Import(import::Arguments),
 }
 
 // === impl Arguments ===
@@ -46,52 +54,15 @@ enum Command {
 impl Arguments {
     pub(super) fn run(&self) -> Result<Outcome, CommandError> {
         match &self.command {
-            Command::Init {
-                output: Some(path), ..
-            } if path.as_os_str() == "-" => {
-                io::stdout().write_all(STARTER.as_bytes())?;
-            }
-            Command::Init { output, settings } => {
-                let path = match output {
-                    Some(path) => path.clone(),
-                    None => settings.load()?.policy_path,
-                };
-                init(&path)?;
-                say(format_args!(
-                    "wrote {}; edit it, then check it with `ramgate policy validate`",
-                    path.display()
-                ))?;
-            }
+            Command::Init(command) => command.run()?,
+            Command::Test(command) => return command.run(),
+            Command::Diff(command) => command.run()?,
+            Command::Learn(command) => command.run()?,
+            Command::Import(command) => command.run()?,
             Command::Validate { file, json } => validate(file, *json)?,
             Command::Schema => say(format_args!("{:#}", Policy::schema()))?,
         }
         Ok(Outcome::Done)
-    }
-}
-
-fn init(path: &Path) -> Result<(), CommandError> {
-    if let Some(directory) = path
-        .parent()
-        .filter(|directory| !directory.as_os_str().is_empty())
-    {
-        std::fs::create_dir_all(directory)
-            .with_context(|| directory.display().to_string())
-            .map_err(CommandError::Failed)?;
-    }
-    let created = OpenOptions::new().write(true).create_new(true).open(path);
-    match created {
-        Ok(mut file) => file
-            .write_all(STARTER.as_bytes())
-            .map_err(CommandError::from),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(CommandError::Usage(format!(
-                "{}: there is a policy already; it is left as it is",
-                path.display()
-            )))
-        }
-        Err(error) => Err(CommandError::Failed(
-            anyhow::Error::new(error).context(path.display().to_string()),
-        )),
     }
 }
 
@@ -102,13 +73,16 @@ fn validate(file: &Path, as_json: bool) -> Result<(), CommandError> {
             Ok(_) => Vec::new(),
             Err(PolicyError::Invalid { findings, .. }) => findings
                 .iter()
-                .map(|finding| json!({ "line": finding.line, "key": finding.key, "problem": finding.problem }))
+                .map(|finding| json!({ "line": finding.line, "column": finding.column, "key": finding.key, "problem": finding.problem }))
                 .collect(),
             Err(error) => vec![json!({ "line": null, "key": null, "problem": error.to_string() })],
         };
         say(json!({ "file": file, "valid": result.is_ok(), "findings": findings }))?;
     }
-    let policy = result?;
+    let policy = match result {
+        Ok(policy) => policy,
+        Err(error) => return Err(CommandError::Usage(pointed_at(file, &error))),
+    };
     if !as_json {
         let mode = if policy.is_audit() {
             "; mode is audit: denials are logged and not enforced"
@@ -120,31 +94,27 @@ fn validate(file: &Path, as_json: bool) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// What Docker switches on first, and nothing surprising: Docker Hub, its official images, and no content that came by no
-/// pull.
-const STARTER: &str = r#"{
-  "version": 1,
-  "mode": "enforce",
-  "registries": [
-    { "host": "docker.io" }
-  ],
-  "docker-hub": {
-    "organizations": [],
-    "official": "allow",
-    "verified-publisher": "deny",
-    "sponsored-open-source": "deny",
-    "community": "deny",
-    "repositories": []
-  }
-}
-"#;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_policy_to_begin_with_is_valid() {
-        assert!(Policy::parse(STARTER).is_ok());
+/// The line of a finding, and a caret under its place.
+fn pointed_at(file: &Path, error: &PolicyError) -> String {
+    let PolicyError::Invalid { path, findings } = error else {
+        return error.to_string();
+    };
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let mut shown = String::new();
+    for finding in findings.iter() {
+        let line = text.lines().nth(finding.line.saturating_sub(1));
+        let line = line.unwrap_or_default().replace('\t', " ");
+        shown.push_str(&format!("{}: {finding}\n", path.display()));
+        // A line that is no line for people is not shown.
+        if !line.trim().is_empty() && line.chars().count() <= SHOWN_LINE_MAX {
+            let before = " ".repeat(finding.column.saturating_sub(1));
+            shown.push_str(&format!("  {line}\n  {before}^\n"));
+        }
     }
+    if path != file {
+        shown.push_str("this file is a drop-in beside the policy\n");
+    }
+    shown
 }
+
+const SHOWN_LINE_MAX: usize = 200;

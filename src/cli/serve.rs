@@ -25,8 +25,8 @@ impl Serve {
     pub(super) fn run(&self, log: LevelFilter) -> Result<Outcome, CommandError> {
         let settings = self.settings.load()?;
         let policy = LivePolicy::load(&settings.policy_path, mirror_names(&settings))?;
-        let audit = telemetry::start(log, Some(&settings.audit_path))
-            .with_context(|| format!("audit.path: {}", settings.audit_path.display()))
+        let audit = telemetry::start(log, Some(&settings.audit))
+            .with_context(|| format!("audit.path: {}", settings.audit.path.display()))
             .map_err(CommandError::Failed)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()

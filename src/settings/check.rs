@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use ramgate_policy::Registry;
 use ramgate_policy::document::{Document, Finding, Findings};
 
-use super::file::{LoginPart, MirrorPart, SettingsFile, UpstreamPart};
+use super::file::{AuditPart, LoginPart, MirrorPart, SettingsFile, UpstreamPart};
 use super::{Login, Mirror, Settings, Upstream, credentials, quantity};
+use crate::audit_file::AuditFile;
 
 pub(super) fn settings(text: &str) -> Result<Settings, Findings> {
     let document = Document::<SettingsFile>::read(text)?;
@@ -37,10 +38,12 @@ impl Check<'_> {
         );
         let policy_path = self.path(&file.policy.path, "policy.path");
         let engine_socket = self.path(&file.engine.socket, "engine.socket");
-        let audit_path = self.path(&file.audit.path, "audit.path");
+        let audit = self.audit(&file.audit);
         let plugin_socket = self.path(&file.plugin.socket, "plugin.socket");
         let egress_listen = self.address(&file.egress.listen, "egress.listen");
+        let metrics_listen = self.address(&file.metrics.listen, "metrics.listen");
         let mirror = self.mirror(&file.mirror, state.clone());
+        let catalog = self.catalog(file.catalog.as_ref());
         if file.egress.inspect {
             self.report(
                 "egress.inspect",
@@ -59,12 +62,7 @@ impl Check<'_> {
                 "no gate is enabled: enable at least one of plugin, mirror, egress",
             );
         }
-        if file.mirror.enabled && file.egress.enabled && file.mirror.listen == file.egress.listen {
-            self.report("egress.listen", "the mirror listens at this address");
-        }
-        let mut not_yet = Vec::new();
-        not_yet.extend(file.catalog.is_some().then_some("catalog"));
-        not_yet.extend(file.metrics.is_some().then_some("metrics"));
+        self.listeners(file);
         Some(Settings {
             policy_path: policy_path?,
             state_dir: state?,
@@ -84,8 +82,47 @@ impl Check<'_> {
             } else {
                 None
             },
-            audit_path: audit_path?,
-            not_yet,
+            catalog: catalog?,
+            metrics_listen: if file.metrics.enabled {
+                Some(metrics_listen?)
+            } else {
+                None
+            },
+            audit: audit?,
+        })
+    }
+
+    /// No two at one address.
+    fn listeners(&mut self, file: &SettingsFile) {
+        let (mirror, egress, metrics) = (&file.mirror, &file.egress, &file.metrics);
+        if mirror.enabled && egress.enabled && mirror.listen == egress.listen {
+            self.report("egress.listen", "the mirror listens at this address");
+        }
+        for (gate, enabled, listen) in [
+            ("mirror", mirror.enabled, &mirror.listen),
+            ("network gate", egress.enabled, &egress.listen),
+        ] {
+            if metrics.enabled && enabled && metrics.listen == *listen {
+                self.report(
+                    "metrics.listen",
+                    format!("the {gate} listens at this address"),
+                );
+            }
+        }
+    }
+
+    fn audit(&mut self, part: &AuditPart) -> Option<AuditFile> {
+        let path = self.path(&part.path, "audit.path");
+        // `0` needs no unit.
+        let max_size = match part.max_size.as_str() {
+            "0" => Some(0),
+            size => self.read(quantity::size(size), "audit.max-size"),
+        };
+        Some(AuditFile {
+            path: path?,
+            max_size_bytes: max_size?,
+            keep: part.keep,
+            sync: part.sync,
         })
     }
 
@@ -183,22 +220,7 @@ impl Check<'_> {
     }
 
     fn upstream(&mut self, part: &UpstreamPart, key: &str) -> Option<Upstream> {
-        let url = part.url.strip_suffix('/').unwrap_or(&part.url);
-        let authority = url
-            .strip_prefix("https://")
-            .or_else(|| url.strip_prefix("http://"));
-        let registry = authority.ok_or_else(|| "the scheme is not https or http".to_owned());
-        let registry =
-            registry.and_then(|text| text.parse::<Registry>().map_err(|error| error.to_string()));
-        let registry = registry.map_err(|error| {
-            format!(
-                "`{}` is not of the form `https://host[:port]`: {error}",
-                part.url
-            )
-        });
-        let url = self
-            .read(registry, &format!("{key}.url"))
-            .map(|_| url.to_owned());
+        let url = self.endpoint(&part.url, &format!("{key}.url"));
         let ca_file = match &part.ca_file {
             Some(file) => Some(self.path(file, &format!("{key}.ca-file"))?),
             None => None,
@@ -220,6 +242,20 @@ impl Check<'_> {
                 .map_err(|error| format!("`{host}` is no host: {error}"));
             self.read(read, &format!("{key}[{index}]"));
         }
+    }
+
+    /// `https://host[:port]`, or `http://` where it is written.
+    pub(super) fn endpoint(&mut self, text: &str, key: &str) -> Option<String> {
+        let url = text.strip_suffix('/').unwrap_or(text);
+        let authority = url
+            .strip_prefix("https://")
+            .or_else(|| url.strip_prefix("http://"));
+        let registry = authority.ok_or_else(|| "the scheme is not https or http".to_owned());
+        let registry =
+            registry.and_then(|text| text.parse::<Registry>().map_err(|error| error.to_string()));
+        let registry = registry
+            .map_err(|error| format!("`{text}` is not of the form `https://host[:port]`: {error}"));
+        self.read(registry, key).map(|_| url.to_owned())
     }
 
     pub(super) fn path(&mut self, text: &str, key: &str) -> Option<PathBuf> {
@@ -324,6 +360,24 @@ mod tests {
             r#"{ "mirror": { "upstreams": { "docker.io": { "url": "https://a.example" }, "index.docker.io": { "url": "https://b.example" } } } }"#,
             &[
                 "line 1: mirror.upstreams.index.docker.io: this registry stands here under another spelling already",
+            ],
+        );
+    }
+
+    #[test]
+    fn one_address_is_not_for_two() {
+        check(
+            r#"{ "metrics": { "listen": "127.0.0.1:5051" } }"#,
+            &["line 1: metrics.listen: the network gate listens at this address"],
+        );
+        check(
+            r#"{ "metrics": { "listen": "127.0.0.1:5051", "enabled": false } }"#,
+            &[],
+        );
+        check(
+            r#"{ "metrics": { "listen": "5053" } }"#,
+            &[
+                "line 1: metrics.listen: `5053` is not of the form `address:port`, as `127.0.0.1:5050`",
             ],
         );
     }

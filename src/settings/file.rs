@@ -27,8 +27,7 @@ pub(crate) struct SettingsFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) console: Option<ConsolePart>,
     /// Prometheus metrics.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) metrics: Option<ListenPart>,
+    pub(crate) metrics: MetricsPart,
     pub(crate) audit: AuditPart,
 }
 
@@ -151,10 +150,27 @@ pub(crate) struct EgressPart {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct CatalogPart {
+    /// Docker Hub's API: `https://hub.docker.com`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) url: Option<String>,
+    /// Whether it is asked. If not, categories come from bundles alone. Default `true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) online: Option<bool>,
+    /// A PEM file with the certificate authorities of `url`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ca_file: Option<String>,
+    /// How long a category is believed, as `24h`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ttl: Option<String>,
+    /// How long it is believed that a namespace has none, as `1h`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) negative_ttl: Option<String>,
+    /// How long an expired category is used while Docker Hub is asked again, as `24h`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stale_while_revalidate: Option<String>,
+    /// Keys whose bundles `ramgate catalog import` takes, as `ramgate catalog keygen` prints them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) trusted_keys: Vec<String>,
 }
 
 /// The web console.
@@ -166,12 +182,13 @@ pub(crate) struct ConsolePart {
     pub(crate) listen: Option<String>,
 }
 
-/// A listener.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+/// Prometheus metrics, and whether ramgate is alive and ready.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub(crate) struct ListenPart {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) listen: Option<String>,
+pub(crate) struct MetricsPart {
+    pub(crate) enabled: bool,
+    /// `address:port`.
+    pub(crate) listen: String,
 }
 
 /// The audit log.
@@ -180,6 +197,13 @@ pub(crate) struct ListenPart {
 pub(crate) struct AuditPart {
     /// One JSON object a decision.
     pub(crate) path: String,
+    /// The size at which the file is moved away and begun anew, as `100MiB`; `0` leaves that to others.
+    pub(crate) max_size: String,
+    /// How many files that were moved away are kept.
+    pub(crate) keep: u32,
+    /// Whether each write is on the disk before the next: a host that loses power then loses no decision that was followed by
+    /// another.
+    pub(crate) sync: bool,
 }
 
 // === impl Default ===
@@ -238,10 +262,22 @@ impl Default for EgressPart {
     }
 }
 
+impl Default for MetricsPart {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            listen: "127.0.0.1:5053".to_owned(),
+        }
+    }
+}
+
 impl Default for AuditPart {
     fn default() -> Self {
         Self {
             path: "/var/log/ramgate/audit.jsonl".to_owned(),
+            max_size: "100MiB".to_owned(),
+            keep: 5,
+            sync: false,
         }
     }
 }

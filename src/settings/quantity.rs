@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Reads `<number><unit>`, unit `ms`, `s`, `m`, `h` or `d`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text);
     let milliseconds = match unit {
         "ms" => 1,

@@ -244,6 +244,55 @@ pub(super) fn started_with_the_engine(place: &Place) -> Result<()> {
     Ok(())
 }
 
+/// What was started while nobody watched is found though the engine has long forgotten its event; what runs since better days is
+/// left alone.
+pub(super) fn started_while_down(place: &Place) -> Result<()> {
+    place.policy(&json!({ "version": 1 }))?;
+    let run = |name: &str| {
+        let run = ["run", "-d", "--name", name, "--network", "none"];
+        let run = [&run[..], &["evil/tool", "sleep", "600"]].concat();
+        place.docker(&run)?.expect_success()
+    };
+    place.docker(&["pull", "evil/tool"])?.expect_success()?;
+    place.policy(&policy_with("watch", json!("stop")))?;
+    place.without_plugin(|| {
+        // While it is allowed, as the watch sees it.
+        place.policy(&json!({ "version": 1 }))?;
+        run("before")?;
+        std::thread::sleep(Duration::from_secs(2));
+        place.policy(&policy_with("watch", json!("stop")))?;
+
+        place.lab.kill_ramgate()?;
+        run("meanwhile")?;
+        // dockerd remembers 256.
+        let forget = "for number in $(seq 270); do docker volume create v$number; done \
+                      && docker volume rm $(docker volume ls -q) >/dev/null";
+        place.lab.run("sh", &["-c", forget])?.expect_success()?;
+        let before = place.audited("denied image runs")?;
+        place.lab.start_ramgate()?;
+        let started = Instant::now();
+        while place.running("meanwhile")? != "false" {
+            ensure!(
+                started.elapsed() < Duration::from_secs(10),
+                "nothing was done"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        ensure!(place.audited("denied image runs")? == before + 1);
+        ensure!(place.running("before")? == "true", "what runs, runs on");
+        let metrics = place
+            .lab
+            .curl(&["--fail", "http://127.0.0.1:5053/metrics"])?;
+        let metrics = metrics.expect_success()?.stdout;
+        ensure!(
+            metrics.contains("ramgate_plugin_watch_findings_total{reaction=\"stopped\"} 1"),
+            "{metrics}"
+        );
+        Ok(())
+    })?;
+    place.lab.start_engine()
+}
+
 /// A ledger that is damaged or gone is made anew, from what the engine and the mirror can prove.
 pub(super) fn lost_ledger(place: &Place) -> Result<()> {
     place.docker(&["pull", "alpine:3"])?.expect_success()?;

@@ -1,7 +1,9 @@
 //! The scenarios, each on each engine. See `tests/engines.rs`.
 
 mod builds;
+mod categories;
 mod containers;
+mod doctor;
 mod identity;
 mod operation;
 mod place;
@@ -12,7 +14,7 @@ pub(crate) mod trials;
 use trials::Scenario;
 
 /// Every scenario, by name.
-pub(crate) const SCENARIOS: [(&str, Scenario); 16] = [
+pub(crate) const SCENARIOS: [(&str, Scenario); 20] = [
     (
         "an_official_image_is_pulled_through_the_mirror_and_runs",
         pulls::official_image,
@@ -25,6 +27,10 @@ pub(crate) const SCENARIOS: [(&str, Scenario); 16] = [
     (
         "of_docker_hub_only_what_is_allowed_comes",
         pulls::categories,
+    ),
+    (
+        "a_publisher_is_known_by_its_badge_and_for_no_longer",
+        categories::by_badge,
     ),
     (
         "what_is_cached_is_refused_once_docker_hub_is_off_the_list",
@@ -58,6 +64,10 @@ pub(crate) const SCENARIOS: [(&str, Scenario); 16] = [
         "a_denied_container_that_the_engine_restarts_with_itself_is_found",
         identity::started_with_the_engine,
     ),
+    (
+        "a_container_that_was_started_while_ramgate_was_down_is_found",
+        identity::started_while_down,
+    ),
     ("a_lost_ledger_is_made_anew", identity::lost_ledger),
     ("requests_that_lie_are_refused", requests::lying_requests),
     (
@@ -67,5 +77,13 @@ pub(crate) const SCENARIOS: [(&str, Scenario); 16] = [
     (
         "a_broken_policy_leaves_the_last_good_one_in_force",
         operation::broken_policy,
+    ),
+    (
+        "status_is_well_and_a_refusal_is_explained_by_its_id",
+        operation::status_and_audit,
+    ),
+    (
+        "what_doctor_calls_enforced_fails_and_what_it_calls_open_goes_through",
+        doctor::coverage,
     ),
 ];

@@ -133,6 +133,7 @@ impl Transfer {
             return Ok(None);
         }
         self.at += piece.len() as u64;
+        self.mirror.metrics().fetched(piece.len() as u64);
         if self.at > self.size {
             return Err(Unserved::Mismatch);
         }

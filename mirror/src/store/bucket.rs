@@ -7,11 +7,18 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use moka::sync::Cache;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload, WriteMultipart};
+use object_store::{
+    ClientConfigKey, ClientOptions, ObjectStore, ObjectStoreExt as _, ObjectStoreScheme,
+    PutPayload, RetryConfig, WriteMultipart,
+};
 
 use super::content::Content;
 use super::disk::blocking;
@@ -31,10 +38,11 @@ pub(crate) struct Bucket {
 
 impl Bucket {
     pub(crate) fn open(place: &BucketPlace) -> io::Result<Self> {
-        let (store, prefix) =
-            object_store::parse_url_opts(&place.url, place.options.clone()).map_err(failed)?;
+        let (_, prefix) = ObjectStoreScheme::parse(&place.url)
+            .map_err(object_store::Error::from)
+            .map_err(failed)?;
         Ok(Self {
-            store: store.into(),
+            store: client(place).map_err(failed)?,
             prefix,
             links: Cache::new(LINKS_MAX),
         })
@@ -144,6 +152,40 @@ impl Bucket {
     }
 }
 
+/// The client that the address asks for. One that does not answer is soon given up: the registries have everything, too.
+fn client(place: &BucketPlace) -> object_store::Result<Arc<dyn ObjectStore>> {
+    let client = ClientOptions::new()
+        .with_connect_timeout(CONNECT_TIMEOUT)
+        // Of the whole answer: a large blob to a slow client takes longer than any.
+        .with_timeout_disabled()
+        .with_config(ClientConfigKey::ReadTimeout, READ_TIMEOUT);
+    let retry = RetryConfig {
+        max_retries: RETRIES_MAX,
+        retry_timeout: RETRY_TIMEOUT,
+        ..RetryConfig::default()
+    };
+    macro_rules! client {
+        ($builder:ident, $key:ty) => {{
+            let builder = $builder::new()
+                .with_url(place.url.as_str())
+                .with_client_options(client)
+                .with_retry(retry);
+            let options = place.options.iter();
+            let options =
+                options.filter_map(|(key, value)| Some((key.parse::<$key>().ok()?, value)));
+            let builder = options.fold(builder, |builder, (key, value)| {
+                builder.with_config(key, value)
+            });
+            Ok(Arc::new(builder.build()?))
+        }};
+    }
+    match place.url.scheme() {
+        "gs" => client!(GoogleCloudStorageBuilder, GoogleConfigKey),
+        "az" => client!(MicrosoftAzureBuilder, AzureConfigKey),
+        _ => client!(AmazonS3Builder, AmazonS3ConfigKey),
+    }
+}
+
 /// What became of it, without the queries of addresses, which may be signed.
 #[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 pub(crate) fn failed(error: object_store::Error) -> io::Error {
@@ -167,5 +209,9 @@ async fn part(file: Arc<File>, offset: u64, length: u64) -> io::Result<Bytes> {
 /// S3 takes 10,000 parts: 156 GiB with this one.
 const PART_SIZE: usize = 16 * 1024 * 1024;
 const PART_BYTES: u64 = PART_SIZE as u64;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const READ_TIMEOUT: &str = "30s";
+const RETRIES_MAX: usize = 3;
+const RETRY_TIMEOUT: Duration = Duration::from_secs(5);
 const PARTS_AHEAD: usize = 2;
 const LINKS_MAX: u64 = 200_000;

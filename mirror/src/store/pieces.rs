@@ -114,8 +114,8 @@ fn lock(free: &Mutex<Vec<Vec<u8>>>) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
 /// Large enough that a read costs little per byte, small enough to stay in a core's cache.
 const PIECE_BYTES: usize = 512 * 1024;
 const PIECE_MIN_BYTES: usize = 16 * 1024;
-/// What all streams together hold in buffers, as long as there are not more than 2,048.
-const BUDGET_BYTES: usize = 32 * 1024 * 1024;
+/// What the streams hold together, while there are not more than 256: a client that stalls keeps its piece.
+const BUDGET_BYTES: usize = 4 * 1024 * 1024;
 /// Buffers that wait for the next stream: 4 MiB.
 const FREE_MAX: usize = 8;
 
@@ -129,9 +129,11 @@ mod tests {
         let first = pieces.sit();
         assert_eq!(first.piece(u64::MAX).room(u64::MAX).len(), PIECE_BYTES);
         assert_eq!(first.piece(100).room(100).len(), 100);
-        let others: Vec<Seat> = (0..999).map(|_| pieces.sit()).collect();
-        let room = first.piece(u64::MAX).room(u64::MAX).len();
-        assert_eq!(room, BUDGET_BYTES / 1_000);
+        let room = || first.piece(u64::MAX).room(u64::MAX).len();
+        let mut others: Vec<Seat> = (0..99).map(|_| pieces.sit()).collect();
+        assert_eq!(room(), BUDGET_BYTES / 100);
+        others.extend((0..900).map(|_| pieces.sit()));
+        assert_eq!(room(), PIECE_MIN_BYTES);
         drop(others);
         assert_eq!(first.piece(u64::MAX).room(u64::MAX).len(), PIECE_BYTES);
     }

@@ -18,7 +18,7 @@ use super::{Resource, Shared, UpstreamError};
 use crate::challenge::{Challenge, InvalidChallenge};
 use crate::config::Upstream;
 use crate::credentials::Secret;
-use crate::manifest::MEDIA_TYPES;
+use crate::manifest::{INDEXES, MEDIA_TYPES};
 use crate::token::{self, Scope, TokenAnswer, Tokens};
 
 /// One upstream.
@@ -100,6 +100,9 @@ impl Endpoint {
             Resource::Manifest(pointer) => format!("/v2/{}/manifests/{pointer}", repository.path()),
             Resource::Blob(digest) | Resource::Rest(digest, _) => {
                 format!("/v2/{}/blobs/{digest}", repository.path())
+            }
+            Resource::Referrers(digest, page) => {
+                format!("/v2/{}/referrers/{digest}{page}", repository.path())
             }
             Resource::Tags(page) => format!("/v2/{}/tags/list{page}", repository.path()),
         };
@@ -188,6 +191,9 @@ impl Endpoint {
             let mut request = self.client.request(errand.method.clone(), url.clone());
             if let Resource::Manifest(_) = errand.resource {
                 request = request.header(ACCEPT, MEDIA_TYPES.join(", "));
+            }
+            if let Resource::Referrers(..) = errand.resource {
+                request = request.header(ACCEPT, INDEXES[0]);
             }
             if let Resource::Rest(_, from) = errand.resource {
                 request = request.header(RANGE, format!("bytes={from}-"));

@@ -158,8 +158,8 @@ async fn a_blob_that_drips_is_given_up() {
         with_length(1 << 40, vec![drip])
     })
     .await;
-    // Twice the time for the whole, where a rate is asked for from the first second on.
-    assert!(started.elapsed() < Duration::from_secs(10));
+    // It is asked for the rest some times, each time a little later, and drips on each time.
+    assert!(started.elapsed() < Duration::from_secs(40));
     stage.logged("upstream failed");
 }
 
@@ -296,9 +296,10 @@ async fn a_hundred_broken_downloads_leave_no_file_and_no_connection() {
             .num_alive_tasks()
     };
     let (descriptors_before, tasks_before) = (descriptors(), tasks());
-    for number in 0..100 {
-        let answer = get(number).await;
-        assert!(answer.status >= 400 || answer.body.is_err(), "{answer:?}");
+    for wave in [0..50, 50..100] {
+        for answer in futures_util::future::join_all(wave.map(get)).await {
+            assert!(answer.status >= 400 || answer.body.is_err(), "{answer:?}");
+        }
     }
     stage.nothing_is_left().await;
     tokio::time::sleep(Duration::from_millis(200)).await;

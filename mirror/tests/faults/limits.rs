@@ -46,6 +46,16 @@ async fn a_storm_of_429_reaches_the_upstream_once() {
         (rate.limit, rate.remaining, rate.window),
         (100, 0, Some(Duration::from_hours(6)))
     );
+    let mut registry = prometheus_client::registry::Registry::default();
+    stage.mirror.metrics().register(&mut registry);
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    for line in [
+        "ramgate_mirror_rate_limit{registry=\"registry.example\"} 100",
+        "ramgate_mirror_rate_limit_remaining{registry=\"registry.example\"} 0",
+    ] {
+        assert!(text.contains(line), "{line} is not in:\n{text}");
+    }
 }
 
 #[tokio::test]

@@ -53,6 +53,8 @@ pub(crate) enum Happening<'a> {
     /// This image, by its ID, was given a name, or made: on some engines the only event of a build, on all one of several of a
     /// commit and an import.
     Appear(&'a str),
+    /// This image, by its ID, is gone.
+    Delete(&'a str),
     /// A name of an image is gone.
     Untag,
     /// This container was started, by its ID.
@@ -135,7 +137,8 @@ impl Event {
             ("image", "load") => Happening::Load(id),
             ("image", "import") => Happening::Import(id),
             ("image", "tag" | "create") => Happening::Appear(id),
-            ("image", "untag" | "delete") => Happening::Untag,
+            ("image", "delete") => Happening::Delete(id),
+            ("image", "untag") => Happening::Untag,
             ("container", "commit") => match self.actor.attributes.get("imageID") {
                 Some(image) => Happening::Commit(image),
                 None => Happening::Other,

@@ -46,7 +46,7 @@ impl Registrar {
     /// # Errors
     /// When the engine or the ledger fails.
     pub async fn adopt_all(&self) -> Result<Vec<(Digest, Arc<Record>)>, RegistrarError> {
-        self.catch_up(None).await?;
+        self.catch_up().await?;
         let mut adopted = Vec::new();
         for listed in self.engine().images().await? {
             let unknown = self

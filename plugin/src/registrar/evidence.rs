@@ -10,12 +10,15 @@ use crate::engine::{Event, Happening, Image};
 
 impl Registrar {
     /// Takes in one event.
-    pub(crate) async fn take_in(
-        &self,
-        event: &Event,
-        by: Option<&str>,
-    ) -> Result<(), RegistrarError> {
-        let (way, id) = match event.happening() {
+    pub(crate) async fn take_in(&self, event: &Event) -> Result<(), RegistrarError> {
+        let _turn = self.inner.event_turn.lock().await;
+        let happening = event.happening();
+        let by = self.inner.open.explains(&happening);
+        let (way, id) = match happening {
+            Happening::Delete(id) => {
+                self.take_in_removal(id).await?;
+                return self.advance(event.time);
+            }
             Happening::Pull(reference) => {
                 self.take_in_pull(reference, event, by).await?;
                 return self.advance(event.time);
@@ -45,7 +48,7 @@ impl Registrar {
             .or_else(|| id.parse().ok());
         if let Some(id) = id {
             let mut record = Record::new(way, seconds(event.time));
-            record.by = by.map(ToOwned::to_owned);
+            record.by = by;
             self.describe(&mut record, &id, image.as_ref()).await?;
             self.ledger().learn(&id, record)?;
         }
@@ -66,7 +69,7 @@ impl Registrar {
         &self,
         reference: &str,
         event: &Event,
-        by: Option<&str>,
+        by: Option<String>,
     ) -> Result<(), RegistrarError> {
         let (Ok(repository), Some(image)) = (
             reference.parse::<Repository>(),
@@ -78,7 +81,7 @@ impl Registrar {
             return Ok(());
         }
         let mut record = Record::new(Way::Pull, seconds(event.time));
-        record.by = by.map(ToOwned::to_owned);
+        record.by = by;
         record.name = Some(reference.to_owned());
         record.origins.insert(repository);
         record.layers = image.layers().to_vec();

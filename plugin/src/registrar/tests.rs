@@ -20,11 +20,22 @@ fn id(digit: char) -> Digest {
 
 /// A registrar for an engine that says this of itself, and this of every image but `sha256:9…`.
 fn registrar(directory: &Path, info: &'static str, image: String) -> Registrar {
+    registrar_beside(directory, info, image, "[]".to_owned())
+}
+
+/// As [`registrar`], where these containers are.
+fn registrar_beside(
+    directory: &Path,
+    info: &'static str,
+    image: String,
+    containers: String,
+) -> Registrar {
     let socket = directory.join("engine.sock");
     let listener = UnixListener::bind(&socket).unwrap();
     let answer = move |uri: Uri| async move {
         match uri.path() {
             "/info" => (StatusCode::OK, info.to_owned()),
+            "/containers/json" => (StatusCode::OK, containers),
             path if path.contains(id('9').as_str()) => (StatusCode::NOT_FOUND, String::new()),
             path if path.starts_with("/images/") => (StatusCode::OK, image),
             // No event is remembered.
@@ -61,7 +72,7 @@ async fn check_pull(info: &'static str, image: String, expected: &[&str]) {
     let event =
         r#"{"Type":"image","Action":"pull","Actor":{"ID":"alpine:3"},"timeNano":5000000000}"#;
     let event = serde_json::from_str(event).unwrap();
-    registrar.take_in(&event, None).await.unwrap();
+    registrar.take_in(&event).await.unwrap();
     let record = registrar.ledger().record(&id('a'));
     let origins = record.map(|record| record.origins.clone());
     let origins = origins.iter().flatten().map(ToString::to_string);
@@ -91,12 +102,12 @@ async fn a_commit_says_nothing_of_an_image_that_was_there_before() {
         ledger
             .learn(&id('a'), Record::new(way_before, since))
             .unwrap();
-        registrar.take_in(&commit_of(&id('a')), None).await.unwrap();
+        registrar.take_in(&commit_of(&id('a'))).await.unwrap();
         assert_eq!(way(), Some(way_before));
         ledger.forget(&id('a')).unwrap();
     }
     // Nor of one that is not there yet.
-    registrar.take_in(&commit_of(&id('9')), None).await.unwrap();
+    registrar.take_in(&commit_of(&id('9'))).await.unwrap();
     assert!(ledger.record(&id('9')).is_none());
 }
 
@@ -106,7 +117,7 @@ async fn a_commit_is_told_from_a_build_that_was_concluded_before_its_event() {
     let registrar = registrar(directory.path(), "{}", image("", ""));
     let ledger = registrar.ledger();
     ledger.learn(&id('a'), Record::new(Way::Build, 99)).unwrap();
-    registrar.take_in(&commit_of(&id('a')), None).await.unwrap();
+    registrar.take_in(&commit_of(&id('a'))).await.unwrap();
     assert_eq!(ledger.record(&id('a')).unwrap().way, Way::Commit);
 }
 
@@ -114,12 +125,35 @@ async fn a_commit_is_told_from_a_build_that_was_concluded_before_its_event() {
 async fn nothing_is_concluded_from_events_that_the_engine_no_longer_remembers() {
     let directory = tempfile::tempdir().unwrap();
     let registrar = registrar(directory.path(), "{}", "[]".to_owned());
-    registrar.catch_up(None).await.unwrap();
+    registrar.catch_up().await.unwrap();
     // None was seen yet, so none can have been missed.
-    registrar.catch_up(None).await.unwrap();
+    registrar.catch_up().await.unwrap();
     registrar.advance(SECOND).unwrap();
-    let behind = registrar.catch_up(None).await;
+    let behind = registrar.catch_up().await;
     assert!(matches!(behind, Err(RegistrarError::Behind)));
     registrar.note_gap();
-    registrar.catch_up(None).await.unwrap();
+    registrar.catch_up().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_known_of_a_removed_image_goes_with_its_last_container() {
+    let event = |id: Digest| {
+        let event = format!(
+            r#"{{"Type":"image","Action":"delete","Actor":{{"ID":"{id}"}},"timeNano":{SECOND}}}"#
+        );
+        serde_json::from_str::<Event>(&event).unwrap()
+    };
+    let of_it = format!(r#"[{{"Id":"c","ImageID":"{}"}}]"#, id('9'));
+    for (containers, known) in [(of_it.as_str(), true), ("[]", false)] {
+        let directory = tempfile::tempdir().unwrap();
+        let image = image("", "");
+        let registrar = registrar_beside(directory.path(), "{}", image, containers.to_owned());
+        let ledger = registrar.ledger();
+        for digit in ['a', '9'] {
+            ledger.learn(&id(digit), Record::new(Way::Load, 1)).unwrap();
+            registrar.take_in(&event(id(digit))).await.unwrap();
+        }
+        assert!(ledger.record(&id('a')).is_some(), "it is there again");
+        assert_eq!(ledger.record(&id('9')).is_some(), known, "{containers}");
+    }
 }

@@ -19,33 +19,49 @@ use crate::scope::Glob;
 
 pub(super) fn policy(text: &str) -> Result<Policy, Findings> {
     let document = Document::<PolicyFile>::read(text)?;
-    let mut check = Check {
-        document: &document,
-        findings: Vec::new(),
-        hosts: Hosts::default(),
-    };
+    let find = |key: &str, problem: String| document.finding(key, problem);
+    let mut check = Check::new(&find);
     let policy = check.policy(&document.value);
     Findings::none_of(check.findings)?;
     Ok(policy)
 }
 
 /// A check of one document.
-struct Check<'a> {
-    document: &'a Document<PolicyFile>,
+pub(super) struct Check<'a> {
+    /// A finding at a key of the document.
+    find: &'a dyn Fn(&str, String) -> Finding,
     findings: Vec<Finding>,
     hosts: Hosts,
 }
 
 // === impl Check ===
 
-impl Check<'_> {
-    fn policy(&mut self, file: &PolicyFile) -> Policy {
-        if file.version != VERSION {
+impl<'a> Check<'a> {
+    pub(super) fn new(find: &'a dyn Fn(&str, String) -> Finding) -> Self {
+        Self {
+            find,
+            findings: Vec::new(),
+            hosts: Hosts::default(),
+        }
+    }
+
+    /// The hosts that were opened, if there are no findings.
+    pub(super) fn finish(self) -> Result<Hosts, Findings> {
+        Findings::none_of(self.findings)?;
+        Ok(self.hosts)
+    }
+
+    pub(super) fn version(&mut self, version: u64) {
+        if version != VERSION {
             self.report(
                 "version",
-                format!("this ramgate reads version {VERSION}, not {}", file.version),
+                format!("this ramgate reads version {VERSION}, not {version}"),
             );
         }
+    }
+
+    fn policy(&mut self, file: &PolicyFile) -> Policy {
+        self.version(file.version);
         if let Some(contact) = &file.contact {
             // It ends up in an HTTP reason phrase, where a line break would end the header.
             let printable =
@@ -75,8 +91,12 @@ impl Check<'_> {
             registries,
             hub,
             origins,
+            origins_by_digest: file.origins_by_digest,
             mirrors: HashSet::new(),
             local: file.local_images.clone(),
+            written_local: file.local_images.clone(),
+            written_identity: file.subjects.require_identity,
+            drop_ins: Vec::new(),
             watch: file.watch,
             hosts: std::mem::take(&mut self.hosts),
             owners: file.subjects.owners.iter().cloned().collect(),
@@ -85,7 +105,7 @@ impl Check<'_> {
         }
     }
 
-    fn registries(&mut self, files: &[RegistryFile]) -> Registries {
+    pub(super) fn registries(&mut self, files: &[RegistryFile]) -> Registries {
         let mut registries = Registries::default();
         let mut seen: HashMap<(RegistryPattern, Glob), usize> = HashMap::new();
         for (index, file) in files.iter().enumerate() {
@@ -163,12 +183,13 @@ impl Check<'_> {
         globs
     }
 
-    fn hub(&mut self, file: &DockerHubFile, key: &str) -> HubRules {
+    pub(super) fn hub(&mut self, file: &DockerHubFile, key: &str) -> HubRules {
         let mut rules = HubRules {
             official: file.official,
             verified_publisher: file.verified_publisher,
             sponsored_open_source: file.sponsored_open_source,
             community: file.community,
+            official_names: file.official_names.unwrap_or_default(),
             ..HubRules::default()
         };
         for (index, organization) in file.organizations.iter().enumerate() {
@@ -201,6 +222,8 @@ impl Check<'_> {
     fn origins(&mut self, file: &PolicyFile) -> OriginMap {
         let mut origins = OriginMap::built_in();
         for (index, entry) in file.origins.iter().enumerate() {
+            let rule = format!("origins[{}]", entry.prefix);
+            let domain = entry.prefix.strip_prefix("*.");
             let mut read = |text: &str, key: &str| {
                 let prefix: Result<(Registry, String), _> = split_prefix(text);
                 if let Err(error) = &prefix {
@@ -211,12 +234,26 @@ impl Check<'_> {
                 }
                 prefix.ok()
             };
-            let (name, origin) = (read(&entry.prefix, "prefix"), read(&entry.origin, "origin"));
-            if let (Some(name), Some(origin)) = (name, origin) {
-                self.require(name != origin, &format!("origins[{index}]"), || {
-                    "prefix and origin are the same".to_owned()
-                });
-                origins.insert(name, origin);
+            let name = read(domain.unwrap_or(&entry.prefix), "prefix");
+            let origin = read(&entry.origin, "origin");
+            let (Some(name), Some(origin)) = (name, origin) else {
+                continue;
+            };
+            self.require(name != origin, &format!("origins[{index}]"), || {
+                "prefix and origin are the same".to_owned()
+            });
+            if domain.is_none() {
+                origins.insert(name, origin, &rule);
+            } else if name.1.is_empty() && name.0.port() == DEFAULT_PORT {
+                origins.insert_domain(name.0.host(), origin, &rule);
+            } else {
+                self.report(
+                    &format!("origins[{index}].prefix"),
+                    format!(
+                        "`{}`: `*.domain` stands alone, without port and path",
+                        entry.prefix
+                    ),
+                );
             }
         }
         origins
@@ -262,8 +299,8 @@ impl Check<'_> {
         }
     }
 
-    fn report(&mut self, key: &str, problem: impl Into<String>) {
-        self.findings.push(self.document.finding(key, problem));
+    pub(super) fn report(&mut self, key: &str, problem: impl Into<String>) {
+        self.findings.push((self.find)(key, problem.into()));
     }
 }
 

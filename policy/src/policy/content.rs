@@ -8,6 +8,7 @@ use crate::decision::{Grant, RuleName};
 use crate::denial::Denial;
 use crate::repository::Repository;
 use crate::request::Request;
+use crate::standing::{Categories, NothingKnown};
 use crate::subject::Subject;
 
 // === impl Policy ===
@@ -26,9 +27,22 @@ impl Policy {
         origins: &BTreeSet<Repository>,
         subject: &Subject,
     ) -> Result<Grant, Vec<Denial>> {
+        self.evaluate_content_knowing(origins, subject, &NothingKnown)
+    }
+
+    /// As [`Self::evaluate_content`], by what is known of Docker Hub's namespaces.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn evaluate_content_knowing(
+        &self,
+        origins: &BTreeSet<Repository>,
+        subject: &Subject,
+        categories: &dyn Categories,
+    ) -> Result<Grant, Vec<Denial>> {
         let hub: Vec<&Repository> = origins
             .iter()
-            .filter(|origin| origin.registry().is_docker_hub())
+            .filter(|origin| self.origins_by_digest && origin.registry().is_docker_hub())
             .collect();
         let deciding = if hub.is_empty() {
             origins.iter().collect()
@@ -37,11 +51,12 @@ impl Policy {
         };
         let mut denials: Vec<Denial> = Vec::new();
         for repository in deciding {
-            match self.judge(&Request {
+            let request = Request {
                 repository,
                 action: Action::Run,
                 subject,
-            }) {
+            };
+            match self.judge(&request, categories) {
                 Ok(rule) => return Ok(Grant::new(rule)),
                 Err(denial) => denials.push(denial),
             }
@@ -49,6 +64,37 @@ impl Policy {
         match denials.first() {
             Some(first) if self.is_audit() => Ok(Grant::suppressing(first.clone())),
             _ => Err(denials),
+        }
+    }
+
+    /// Decides whether content may be had under the name of a repository that is itself allowed, by the repositories that are known
+    /// to have it: what Docker Hub has is Docker Hub's, and a copy elsewhere does not take it out of its rules. `None` where
+    /// there is nothing to decide beside the name.
+    ///
+    /// # Errors
+    /// The denial.
+    pub fn evaluate_copy(
+        &self,
+        named: &Repository,
+        known: &BTreeSet<Repository>,
+        subject: &Subject,
+        categories: &dyn Categories,
+    ) -> Result<Option<Grant>, Denial> {
+        let is_hub = |repository: &Repository| repository.registry().is_docker_hub();
+        if !self.origins_by_digest || is_hub(named) || !known.iter().any(is_hub) {
+            return Ok(None);
+        }
+        // A name that stands for one of Docker Hub's was judged as that.
+        let derived = self.origins.origins(named);
+        if derived.is_ok_and(|derived| derived.iter().any(|origin| is_hub(&origin.repository))) {
+            return Ok(None);
+        }
+        match self.evaluate_content_knowing(known, subject, categories) {
+            Ok(grant) => Ok(Some(grant)),
+            Err(denials) => match denials.into_iter().next() {
+                Some(denial) => Err(denial.of_origin(named.clone())),
+                None => Ok(None),
+            },
         }
     }
 
@@ -112,6 +158,64 @@ mod tests {
             Err(&["registries", "registries"]),
         );
         check(&[], Err(&[]));
+    }
+
+    #[test]
+    fn a_copy_of_what_docker_hub_has_is_docker_hubs() {
+        let copy = |policy: &Policy, named: &str, known: &[&str]| {
+            let known = known.iter().map(|text| text.parse().unwrap()).collect();
+            policy.evaluate_copy(
+                &named.parse().unwrap(),
+                &known,
+                &Subject::Daemon,
+                &NothingKnown,
+            )
+        };
+        let enforcing = policy("enforce");
+        let denied = |named: &str, known: &[&str]| copy(&enforcing, named, known).is_err();
+        assert!(denied("ghcr.io/acme/copy", &["evil/tool"]));
+        assert!(denied(
+            "ghcr.io/acme/copy",
+            &["evil/tool", "ghcr.io/acme/copy"]
+        ));
+        assert!(!denied("ghcr.io/acme/copy", &["alpine", "evil/tool"]));
+        assert!(!denied(
+            "ghcr.io/acme/copy",
+            &["ghcr.io/acme/copy", "quay.io/acme/copy"]
+        ));
+        assert!(!denied("ghcr.io/acme/copy", &[]));
+        // These names were judged as Docker Hub's.
+        assert!(!denied("alpine", &["evil/copy-of-alpine"]));
+        assert!(!denied(
+            "mirror.gcr.io/library/alpine",
+            &["evil/copy-of-alpine"]
+        ));
+
+        let denial = copy(&enforcing, "ghcr.io/acme/copy", &["evil/tool"]).unwrap_err();
+        assert!(
+            denial
+                .to_string()
+                .contains("ghcr.io/acme/copy serves content of another origin"),
+            "{denial}"
+        );
+        let granted = copy(&policy("audit"), "ghcr.io/acme/copy", &["evil/tool"]).unwrap();
+        assert!(granted.is_some_and(|grant| grant.suppressed().is_some()));
+    }
+
+    #[test]
+    fn copies_are_judged_by_name_alone_where_the_policy_says_so() {
+        let by_name = Policy::parse(
+            r#"{ "version": 1, "origins-by-digest": false, "docker-hub": { "official": "allow" },
+                 "registries": [{ "host": "docker.io" }, { "host": "ghcr.io" }] }"#,
+        )
+        .unwrap();
+        let copy: Repository = "ghcr.io/acme/copy".parse().unwrap();
+        let known = BTreeSet::from(["evil/tool".parse().unwrap(), copy.clone()]);
+        let judged = by_name.evaluate_copy(&copy, &known, &Subject::Daemon, &NothingKnown);
+        assert!(matches!(judged, Ok(None)));
+        assert!(by_name.evaluate_content(&known, &Subject::Daemon).is_ok());
+        let evil = BTreeSet::from(["evil/tool".parse().unwrap()]);
+        assert!(by_name.evaluate_content(&evil, &Subject::Daemon).is_err());
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub struct PolicyFile {
     /// Which names serve content of another registry, as a Harbor proxy project does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub origins: Vec<OriginFile>,
+    /// Whether content that Docker Hub is known to have is judged as Docker Hub's under every other name as well. Default `true`.
+    #[serde(default = "yes")]
+    pub origins_by_digest: bool,
     /// What may become an image without a pull.
     #[serde(default)]
     pub local_images: LocalImagesFile,
@@ -44,6 +47,10 @@ pub struct PolicyFile {
     /// Who is exempt, and who has rules of their own.
     #[serde(default)]
     pub subjects: SubjectsFile,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// What becomes of a denial.
@@ -95,6 +102,9 @@ pub struct DockerHubFile {
     /// Docker Official Images. Absent: `deny`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub official: Option<Switch>,
+    /// Which names of the namespace `library` are official: `all`, or `listed`: those that are maintained today. Absent: `all`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub official_names: Option<OfficialNames>,
     /// Images of verified publishers. Absent: `deny`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_publisher: Option<Switch>,
@@ -107,6 +117,17 @@ pub struct DockerHubFile {
     /// Patterns of repositories that are allowed whatever their category.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repositories: Vec<String>,
+}
+
+/// Which names of the namespace `library` are official images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OfficialNames {
+    /// All of them.
+    #[default]
+    All,
+    /// Those in the list of official images that this version of ramgate brings along.
+    Listed,
 }
 
 /// Yes or no.

@@ -227,5 +227,7 @@ fn subdirectories(path: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// What `provision` makes a root of.
-pub(crate) const SUITES: [&str; 3] = ["bookworm", "trixie", "forky"];
+pub(crate) const SUITES: [&str; 4] = ["bookworm", "trixie", "forky", PULLERS];
+/// The root with the clients that are no engine.
+pub(crate) const PULLERS: &str = "pullers";
 static NEXT: AtomicU32 = AtomicU32::new(0);

@@ -46,7 +46,7 @@ mount -t tmpfs -o mode=1777 shm "$new/dev/shm"
 ln -s pts/ptmx "$new/dev/ptmx"
 ln -s /proc/self/fd "$new/dev/fd"
 for guest in "$new"/guest/*; do
-    for path in dev proc root run tmp; do
+    for path in dev proc root run sys tmp; do
         mount --rbind "$new/$path" "$guest/$path"
     done
 done

@@ -184,9 +184,15 @@ impl Lab {
     }
 
     /// A command to be run next to the engine from the root of another, as with another version of the docker CLI. That root
-    /// is read-only; the home, `/run` and `/tmp` are the lab's.
+    /// is read-only; the home, `/run`, `/sys` and `/tmp` are the lab's.
     pub fn guest(&self, kind: EngineKind, program: &str) -> Command {
         self.command("chroot").args([&guest(kind.suite()), program])
+    }
+
+    /// A command of a client of registries that is no engine: `ctr`, `containerd`, `podman` or `skopeo`. As [`Self::guest`].
+    pub fn puller(&self, program: &str) -> Command {
+        self.command("chroot")
+            .args([&guest(directory::PULLERS), program])
     }
 
     /// Runs a program inside, next to the engine.

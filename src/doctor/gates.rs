@@ -1,0 +1,75 @@
+//! Whether ramgate runs, the engine asks it, and what the engine fetches comes past it.
+
+use super::{Facts, Finding};
+use crate::audit_reader::last;
+use crate::engine_report::Chain;
+
+pub(super) fn check(facts: &Facts) -> Vec<Finding> {
+    vec![running(facts), plugin(facts), network(facts)]
+}
+
+fn running(facts: &Facts) -> Finding {
+    let start = "start it: `systemctl start ramgate.socket ramgate.service`; `journalctl -u ramgate` says why it does not run";
+    match &facts.vitals {
+        Ok(Some(vitals)) => Finding::ok("ramgate", format!("{} runs", vitals.version)),
+        Ok(None) => Finding::bad("ramgate", "it does not run, or you may not ask it", start),
+        Err(error) => Finding::bad("ramgate", error.as_str(), start),
+    }
+}
+
+fn plugin(facts: &Facts) -> Finding {
+    if facts.settings.plugin_socket.is_none() {
+        return Finding::bad(
+            "plugin",
+            "the settings switch the engine gate off",
+            "remove `plugin.enabled` from the settings",
+        );
+    }
+    let fix = "set `authorization-plugins` in daemon.json to [\"ramgate\"], and not by flag; restart the engine";
+    match &facts.chain {
+        Ok(Chain::Asked { plugin, id }) => {
+            // The text could be anybody's; the line is ramgate's own.
+            let logged = last(&facts.settings.audit.path, 1, |line| line.text("id") == id);
+            let says =
+                format!("a request that must be denied was denied, by plugin `{plugin}` (id {id})");
+            match logged {
+                Ok(lines) if lines.is_empty() => Finding::warning(
+                    "plugin",
+                    format!("{says}, and the audit log has no line of it"),
+                    "another ramgate than that of these settings may have answered; see `audit.path`",
+                ),
+                Ok(_) => Finding::ok("plugin", format!("{says}; the audit log has it")),
+                Err(_) => Finding::ok("plugin", says),
+            }
+        }
+        Ok(Chain::NotAsked) => Finding::bad(
+            "plugin",
+            "the engine acted on a request that must be denied, without asking ramgate",
+            fix,
+        ),
+        Ok(Chain::Broken(error)) | Err(error) => Finding::bad("plugin", error.as_str(), fix),
+    }
+}
+
+fn network(facts: &Facts) -> Finding {
+    match &facts.flight {
+        Ok(Some(flight)) if flight.missing.is_empty() => Finding::ok(
+            "network",
+            "mirror and proxy are set, and a canary came past them",
+        ),
+        Ok(Some(flight)) => {
+            let seen = if flight.seen { "came" } else { "did not come" };
+            Finding::bad(
+                "network",
+                format!("not all that the engine fetches comes past ramgate; a canary {seen}"),
+                flight.missing.join("; "),
+            )
+        }
+        Ok(None) => Finding::bad(
+            "network",
+            "no canary could be sent: ramgate does not run",
+            "start it",
+        ),
+        Err(error) => Finding::bad("network", error.as_str(), "see that the engine runs"),
+    }
+}

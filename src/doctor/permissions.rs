@@ -1,0 +1,119 @@
+//! Who else may do what only root should: by files, sockets and groups.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use super::{Facts, Finding};
+
+pub(super) fn check(facts: &Facts, fix: bool) -> Vec<Finding> {
+    let settings = &facts.settings;
+    let mut findings = Vec::new();
+    let settings_file = Path::new(crate::settings::DEFAULT_PATH);
+    let state = settings.state_dir.as_path();
+    for path in [settings.policy_path.as_path(), settings_file, state] {
+        findings.extend(forbidden(
+            path,
+            0o022,
+            "may be changed by others than root",
+            fix,
+        ));
+    }
+    let audit = settings.audit.path.as_path();
+    findings.extend(forbidden(audit, 0o077, "is open to others than root", fix));
+    let containerd = Path::new("/run/containerd/containerd.sock");
+    findings.extend(forbidden(
+        containerd,
+        0o007,
+        "lets everybody make containers past the engine",
+        fix,
+    ));
+    findings.extend(group(containerd));
+    findings.extend(members(
+        &fs::read_to_string("/etc/group").unwrap_or_default(),
+    ));
+    if findings.is_empty() {
+        findings.push(Finding::ok(CHECK, "files and sockets are root's alone"));
+    }
+    findings
+}
+
+/// A finding if `path` is there and has one of the bits of `mask`.
+fn forbidden(path: &Path, mask: u32, says: &str, fix: bool) -> Option<Finding> {
+    let mode = fs::symlink_metadata(path).ok()?.mode() & 0o7777;
+    if mode & mask == 0 {
+        return None;
+    }
+    let shown = path.display();
+    let right = mode & !mask;
+    if fix && fs::set_permissions(path, Permissions::from_mode(right)).is_ok() {
+        return Some(Finding::ok(
+            CHECK,
+            format!("{shown}: its mode was {mode:o} and is now {right:o}"),
+        ));
+    }
+    Some(Finding::bad(
+        CHECK,
+        format!("{shown} {says}: its mode is {mode:o}"),
+        format!("chmod {right:o} {shown}"),
+    ))
+}
+
+fn group(socket: &Path) -> Option<Finding> {
+    let found = fs::metadata(socket).ok()?;
+    let shown = socket.display();
+    (found.gid() != 0 && found.mode() & 0o070 != 0).then(|| {
+        Finding::bad(
+            CHECK,
+            format!("{shown} belongs to a group, whose members make containers past the engine"),
+            format!("chgrp root {shown}"),
+        )
+    })
+}
+
+/// Members of the group `docker`, who may do on this host what root may.
+fn members(groups: &str) -> Option<Finding> {
+    let line = groups.lines().find(|line| line.starts_with("docker:"))?;
+    let members = line
+        .rsplit(':')
+        .next()
+        .filter(|members| !members.is_empty())?;
+    Some(Finding::warning(
+        CHECK,
+        format!("members of the group `docker` can become root by a container: {members}"),
+        "let only those be members who may be root; the policy holds for them while they do not use it",
+    ))
+}
+
+const CHECK: &str = "permissions";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mode_is_complained_of_and_mended_on_demand() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("policy.json");
+        fs::write(&file, "{}").unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
+        let found = forbidden(&file, 0o022, "is open", false).unwrap();
+        assert!(found.fix.unwrap().starts_with("chmod 644 "));
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o666);
+        forbidden(&file, 0o022, "is open", true).unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o644);
+        assert_eq!(forbidden(&file, 0o022, "is open", true), None);
+        assert_eq!(
+            forbidden(&directory.path().join("none"), 0o777, "", false),
+            None
+        );
+    }
+
+    #[test]
+    fn members_of_the_group_docker_are_named() {
+        assert_eq!(members("root:x:0:\ndocker:x:999:\n"), None);
+        assert_eq!(members("dockers:x:1:eve\n"), None);
+        let found = members("docker:x:999:alice,bob\n").unwrap();
+        assert!(found.says.ends_with("alice,bob"));
+    }
+}

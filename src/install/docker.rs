@@ -1,0 +1,179 @@
+//! The engine of a host: whether there is one, how it was started and what it is doing.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::command_line::CommandLine;
+use super::docker_unit::DockerUnit;
+use super::probe;
+use super::step::below;
+
+/// The engine of a host.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Docker {
+    /// Whether there is a dockerd, of whatever package.
+    pub(crate) installed: bool,
+    /// Whether there is one in a snap.
+    pub(crate) snap: bool,
+    /// Major version; unknown where it cannot be asked.
+    pub(crate) major: Option<u32>,
+    pub(crate) unit: Option<DockerUnit>,
+    /// What it is doing, if it runs.
+    pub(crate) running: Option<Running>,
+    /// `daemon.json`, with links followed.
+    pub(crate) daemon_json: PathBuf,
+}
+
+/// An engine that runs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Running {
+    pub(crate) pid: Option<u32>,
+    pub(crate) command_line: CommandLine,
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) containers: u64,
+    pub(crate) images: u64,
+    pub(crate) live_restore: bool,
+    /// Whether a managed plugin has the name `ramgate`.
+    pub(crate) managed_plugin: bool,
+}
+
+// === impl Docker ===
+
+impl Docker {
+    /// Looks at the engine of the host below `root`, which is asked if it is `live`.
+    pub(super) fn find(root: &Path, live: bool, socket: &Path) -> anyhow::Result<Self> {
+        let there = |path: &&&str| below(root, Path::new(path)).exists();
+        let unit = DockerUnit::find(root);
+        let running = if live {
+            Running::find(socket, unit.as_ref())
+        } else {
+            None
+        };
+        let line = running.as_ref().map(|running| &running.command_line);
+        let line = line.or_else(|| unit.as_ref().map(|unit| &unit.command_line));
+        let named = line
+            .and_then(CommandLine::config_file)
+            .unwrap_or_else(|| DAEMON_JSON.into());
+        // A link is followed: it is the file that changes, and the link that stays.
+        let daemon_json = match fs::canonicalize(&named) {
+            Ok(real) if live => real,
+            _ => named,
+        };
+        let version = if live { version(socket) } else { None };
+        Ok(Self {
+            installed: DAEMONS.iter().filter(there).count() > 0 || running.is_some(),
+            snap: SNAPS.iter().filter(there).count() > 0,
+            major: version.as_deref().and_then(major),
+            unit,
+            running,
+            daemon_json,
+        })
+    }
+
+    /// Whether `daemon.json` may have `proxies`. Older engines do not start with that key.
+    pub(crate) fn reads_proxies(&self) -> bool {
+        self.major.is_some_and(|major| major >= 23)
+    }
+
+    /// Whether it may read `hosts.toml`; where its version is not known, the file does no harm.
+    pub(crate) fn reads_hosts_files(&self) -> bool {
+        self.major.is_none_or(|major| major >= 28)
+    }
+
+    /// The proxy that its environment names for `variable`.
+    pub(crate) fn environment(&self, variable: &str) -> Option<&str> {
+        let running = self.running.as_ref().map(|running| &running.environment);
+        let unit = self.unit.as_ref().map(|unit| &unit.environment);
+        let names = [variable.to_owned(), variable.to_lowercase()];
+        running
+            .into_iter()
+            .chain(unit)
+            .flat_map(|environment| names.iter().filter_map(|name| environment.get(name)))
+            .map(String::as_str)
+            .find(|value| !value.is_empty())
+    }
+
+    /// The flags that stand for a key of `daemon.json`, now or at the next start.
+    pub(crate) fn flags_for(&self, key: &str) -> Vec<&str> {
+        let running = self.running.as_ref().map(|running| &running.command_line);
+        let unit = self.unit.as_ref().map(|unit| &unit.command_line);
+        let lines = running.into_iter().chain(unit);
+        lines.flat_map(|line| line.flags_for(key)).collect()
+    }
+}
+
+// === impl Running ===
+
+impl Running {
+    fn find(socket: &Path, unit: Option<&DockerUnit>) -> Option<Self> {
+        if let probe::Canary::Down(_) = probe::canary(socket)
+            && probe::read(socket, "/info").is_none()
+        {
+            return None;
+        }
+        let pid_file = unit
+            .and_then(|unit| unit.command_line.pid_file())
+            .unwrap_or_else(|| PID_FILE.into());
+        let pid = fs::read_to_string(pid_file).ok();
+        let pid: Option<u32> = pid.and_then(|pid| pid.trim().parse().ok());
+        let of_process = |file: &str| {
+            pid.and_then(|pid| fs::read(format!("/proc/{pid}/{file}")).ok())
+                .unwrap_or_default()
+        };
+        let environment = of_process("environ");
+        let environment = environment.split(|byte| *byte == 0).filter_map(|word| {
+            let word = String::from_utf8_lossy(word);
+            let (name, value) = word.split_once('=')?;
+            Some((name.to_owned(), value.to_owned()))
+        });
+        let info = probe::read(socket, "/info").unwrap_or_default();
+        let plugins = probe::read(socket, "/v1.40/plugins").unwrap_or_default();
+        let managed = plugins.as_array().into_iter().flatten().any(|plugin| {
+            let name = plugin.get("Name").and_then(Value::as_str);
+            name.is_some_and(|name| name.split(':').next() == Some("ramgate"))
+        });
+        let count = |key: &str| info.get(key).and_then(Value::as_u64).unwrap_or_default();
+        Some(Self {
+            pid,
+            command_line: CommandLine::of_process(&of_process("cmdline")),
+            environment: environment.collect(),
+            containers: count("ContainersRunning"),
+            images: count("Images"),
+            live_restore: info.get("LiveRestoreEnabled") == Some(&Value::Bool(true)),
+            managed_plugin: managed,
+        })
+    }
+}
+
+/// What the engine says, or what its program says where it does not run.
+fn version(socket: &Path) -> Option<String> {
+    let told = probe::read(socket, "/version");
+    let told = told
+        .as_ref()
+        .and_then(|version| version.get("Version"))
+        .and_then(Value::as_str);
+    if let Some(version) = told {
+        return Some(version.to_owned());
+    }
+    let output = std::process::Command::new("dockerd")
+        .arg("--version")
+        .output();
+    let text = String::from_utf8(output.ok()?.stdout).ok()?;
+    Some(text.strip_prefix("Docker version ")?.to_owned())
+}
+
+fn major(version: &str) -> Option<u32> {
+    version.split('.').next()?.parse().ok()
+}
+
+const DAEMON_JSON: &str = "/etc/docker/daemon.json";
+const PID_FILE: &str = "/run/docker.pid";
+const DAEMONS: [&str; 3] = [
+    "/usr/bin/dockerd",
+    "/usr/sbin/dockerd",
+    "/usr/local/bin/dockerd",
+];
+const SNAPS: [&str; 2] = ["/snap/bin/docker", "/var/snap/docker"];

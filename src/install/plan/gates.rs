@@ -1,0 +1,191 @@
+//! The gates' part of a plan: program, policy, settings, units.
+
+use std::path::{Path, PathBuf};
+
+use ramgate_policy::Policy;
+use serde_json::{Value, json};
+
+use super::Draft;
+use crate::cli::starter;
+use crate::install::entry::Entry;
+use crate::install::host::BINARY;
+use crate::install::json_file::{Edit, JsonFile};
+use crate::install::step::{Content, Part};
+use crate::install::unit::{self, UNITS};
+use crate::settings::{DEFAULT_PATH, Settings};
+
+/// Adds the steps.
+pub(super) fn draft(draft: &mut Draft<'_>) {
+    let packaged = unit::PACKAGED.iter().any(|directory| {
+        let path = Path::new(directory).join("ramgate.service");
+        draft.host.entry(&path) != Entry::Absent
+    });
+    let binary = program(draft, packaged);
+    policy(draft);
+    settings(draft);
+    if draft.host.systemd {
+        units(draft, packaged, &binary);
+    } else {
+        directories(draft);
+        if draft.host.is_live() && !draft.host.gates_answer && !draft.choices.can_start {
+            draft.problems.push(
+                "there is no systemd here: say how `ramgate serve` is started, as in `--start-command 'service ramgate start'`"
+                    .to_owned(),
+            );
+        }
+    }
+}
+
+/// Puts the program where the units expect it; the place.
+fn program(draft: &mut Draft<'_>, packaged: bool) -> PathBuf {
+    let here = &draft.choices.program_path;
+    if packaged || here.starts_with("/usr/bin") || here == Path::new(BINARY) {
+        return here.clone();
+    }
+    let content = draft.choices.program.clone();
+    draft.file(
+        Path::new(BINARY),
+        Part::Gates,
+        &content,
+        0o755,
+        "the program",
+    );
+    BINARY.into()
+}
+
+fn policy(draft: &mut Draft<'_>) {
+    let path = draft.host.settings.policy_path.clone();
+    let there = draft.host.entry(&path);
+    let base = match (&draft.choices.policy, there.content()) {
+        (Some(given), _) => given.clone(),
+        (None, Some(there)) => there.to_vec(),
+        (None, None) => starter().into_bytes(),
+    };
+    let text = match with_registries(&base, &draft.choices.registries) {
+        Ok(text) => text,
+        Err(problem) => {
+            draft
+                .problems
+                .push(format!("{}: {problem}", path.display()));
+            return;
+        }
+    };
+    match Policy::parse(&String::from_utf8_lossy(&text)) {
+        Ok(_) => draft.file(&path, Part::Gates, &text, 0o644, "the policy"),
+        Err(findings) => draft.problems.extend(
+            findings
+                .iter()
+                .map(|finding| format!("{}: {finding}", path.display())),
+        ),
+    }
+}
+
+/// The policy's text with registries added that it does not have.
+fn with_registries(text: &[u8], registries: &[String]) -> Result<Vec<u8>, String> {
+    if registries.is_empty() {
+        return Ok(text.to_vec());
+    }
+    let file = JsonFile::read(text).map_err(|error| error.to_string())?;
+    if file.value(&["registries"]).is_none() {
+        return Err("it has no `registries`, so all are allowed, and `--registry` would forbid the others; take one of the two away".to_owned());
+    }
+    for registry in registries {
+        if !allowed_hosts(text).contains(registry) {
+            let edit = Edit::Add {
+                key: "registries",
+                item: json!({ "host": registry }),
+            };
+            file.edit(&edit).map_err(|error| error.to_string())?;
+        }
+    }
+    Ok(file.bytes())
+}
+
+/// The hosts that a policy names under `registries`; none where it allows all.
+pub(super) fn allowed_hosts(policy: &[u8]) -> Vec<String> {
+    let registries = JsonFile::read(policy)
+        .ok()
+        .and_then(|file| file.value(&["registries"]));
+    let registries = match registries {
+        Some(Value::Array(registries)) => registries,
+        _ => Vec::new(),
+    };
+    registries
+        .iter()
+        .filter_map(|registry| registry.get("host").and_then(Value::as_str))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Which gates run. What is as it is by default needs no settings.
+fn settings(draft: &mut Draft<'_>) {
+    let path = Path::new(DEFAULT_PATH);
+    let steers = draft.choices.level.steers();
+    let now = [
+        draft.host.settings.mirror.is_some(),
+        draft.host.settings.egress_listen.is_some(),
+    ];
+    let keys: [&[&str]; 2] = [&["mirror", "enabled"], &["egress", "enabled"]];
+    let edits: Vec<Edit> = keys
+        .into_iter()
+        .zip(now)
+        .filter(|(_, enabled)| *enabled != steers)
+        .map(|(key, _)| Edit::Set {
+            key,
+            value: json!(steers),
+        })
+        .collect();
+    draft.json(path, Part::Gates, &edits, "which gates run");
+}
+
+fn units(draft: &mut Draft<'_>, packaged: bool, binary: &Path) {
+    for unit in UNITS {
+        let mut place = Path::new(unit::DIRECTORY).join(unit.name);
+        if packaged {
+            let mut packages = unit::PACKAGED
+                .iter()
+                .map(|directory| Path::new(directory).join(unit.name));
+            place = packages
+                .rfind(|path| draft.host.entry(path) != Entry::Absent)
+                .unwrap_or(place);
+        } else {
+            let text = unit.text(binary);
+            draft.file(&place, Part::Gates, text.as_bytes(), 0o644, "the unit");
+        }
+        for wants in unit.wanted_by() {
+            let path = wants.join(unit.name);
+            if draft.host.entry(&path) == Entry::Absent {
+                let after = Content::Link {
+                    target: place.clone(),
+                };
+                draft.push(
+                    &path,
+                    Part::Gates,
+                    Entry::Absent,
+                    after,
+                    Vec::new(),
+                    "started with the system",
+                );
+            }
+        }
+    }
+}
+
+/// What systemd would make: where the state and the audit log lie.
+fn directories(draft: &mut Draft<'_>) {
+    let settings: &Settings = &draft.host.settings;
+    let log = settings.audit.path.parent().map(Path::to_owned);
+    if let Some(directory) = log
+        && draft.host.entry(&directory) == Entry::Absent
+    {
+        let after = Content::Directory { mode: 0o700 };
+        draft.push(
+            &directory,
+            Part::Gates,
+            Entry::Absent,
+            after,
+            Vec::new(),
+            "the audit log",
+        );
+    }
+}
