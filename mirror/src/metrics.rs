@@ -22,6 +22,8 @@ pub struct Metrics {
     fetched: Counter,
     in_flight: Gauge,
     upstream: Family<Outcome, Histogram, fn() -> Histogram>,
+    rate_limit: Family<Limited, Gauge>,
+    rate_remaining: Family<Limited, Gauge>,
     open: Arc<AtomicU64>,
 }
 
@@ -43,6 +45,12 @@ struct Outcome {
     outcome: &'static str,
 }
 
+/// A registry that has told its rate limit.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Limited {
+    registry: String,
+}
+
 /// A request that is being answered, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct InFlight {
@@ -60,6 +68,8 @@ impl Default for Metrics {
             fetched: Counter::default(),
             in_flight: Gauge::default(),
             upstream: Family::new_with_constructor(latencies),
+            rate_limit: Family::default(),
+            rate_remaining: Family::default(),
             open: Arc::default(),
         }
     }
@@ -97,6 +107,16 @@ impl Metrics {
             "How long upstreams took to begin an answer",
             Unit::Seconds,
             self.upstream.clone(),
+        );
+        registry.register(
+            "rate_limit",
+            "Pulls that a registry allows in a window, as it was last told",
+            self.rate_limit.clone(),
+        );
+        registry.register(
+            "rate_limit_remaining",
+            "Pulls that a registry still allows, as it was last told",
+            self.rate_remaining.clone(),
         );
     }
 
@@ -141,6 +161,16 @@ impl Metrics {
     /// Notes bytes of content that an upstream sent.
     pub(crate) fn fetched(&self, bytes: u64) {
         self.fetched.inc_by(bytes);
+    }
+
+    /// Notes a rate limit. `registry` is one of not too many.
+    pub(crate) fn rate(&self, registry: String, limit: u64, remaining: u64) {
+        let labels = Limited { registry };
+        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        self.rate_limit.get_or_create(&labels).set(number(limit));
+        self.rate_remaining
+            .get_or_create(&labels)
+            .set(number(remaining));
     }
 
     pub(crate) fn upstream(&self, outcome: &'static str, took: Duration) {

@@ -126,7 +126,7 @@ impl Upstreams {
     pub(crate) fn new(config: &Config, metrics: Metrics) -> Result<Self, reqwest::Error> {
         let shared = Arc::new(Shared {
             logins: Logins::new(config.logins.clone(), config.docker_config.clone()),
-            rates: Rates::default(),
+            rates: Rates::new(metrics.clone()),
             timeouts: config.timeouts,
         });
         let mut named = BTreeMap::new();
@@ -158,6 +158,16 @@ impl Upstreams {
             Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS => "rate-limited",
             Ok(response) if response.status().is_server_error() => "failed",
             Ok(_) => "answered",
+            Err(UpstreamError::RateLimited { .. }) => "rate-limited",
+            Err(UpstreamError::Resting { .. }) => "resting",
+            Err(
+                UpstreamError::Address(_)
+                | UpstreamError::Credentials(_)
+                | UpstreamError::Challenge(_)
+                | UpstreamError::ForeignRedirect(_)
+                | UpstreamError::Redirects
+                | UpstreamError::NoAddress,
+            ) => "refused",
             Err(_) => "unreachable",
         };
         self.metrics.upstream(outcome, started.elapsed());

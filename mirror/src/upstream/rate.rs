@@ -9,6 +9,8 @@ use std::time::Duration;
 use ramgate_policy::Registry;
 use reqwest::header::HeaderMap;
 
+use crate::metrics::Metrics;
+
 /// The rate limit of a registry as it was last told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -21,8 +23,9 @@ pub struct Rate {
 }
 
 /// The rate limits of all registries that have told one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Rates {
+    metrics: Metrics,
     by_registry: Mutex<BTreeMap<Registry, Rate>>,
 }
 
@@ -56,6 +59,13 @@ fn quantity(text: &str) -> Option<(u64, Option<Duration>)> {
 // === impl Rates ===
 
 impl Rates {
+    pub(crate) const fn new(metrics: Metrics) -> Self {
+        Self {
+            metrics,
+            by_registry: Mutex::new(BTreeMap::new()),
+        }
+    }
+
     pub(crate) fn note(&self, registry: &Registry, headers: &HeaderMap) {
         let Some(rate) = Rate::read(headers) else {
             return;
@@ -70,6 +80,8 @@ impl Rates {
         if rate.remaining == 0 {
             tracing::warn!(%registry, limit = rate.limit, "the upstream's rate limit is used up");
         }
+        self.metrics
+            .rate(registry.to_string(), rate.limit, rate.remaining);
         rates.insert(registry.clone(), rate);
     }
 
