@@ -33,6 +33,7 @@ fn an_installation_enforces_and_leaves_no_trace(kind: EngineKind) -> Result<()> 
         .and_then(|()| lab.name_docker_hub())
         .and_then(|()| from_nothing_to_enforced_and_back(&lab, &site))
         .and_then(|()| the_plugin_alone_stops_no_container(&site, &[]))
+        .and_then(|()| lab.name_docker_hub())
         .and_then(|()| killed_on_its_way_it_goes_on_or_back(&site))
         .and_then(|()| whatever_fails_is_put_back(&lab, &site));
     result.with_context(|| installing::journals(&server))
@@ -95,10 +96,7 @@ fn by_commands(lab: &Lab, site: &Site<'_>) -> Result<()> {
 
     ramgate(&["uninstall", "--yes", "--purge"])?.expect_success()?;
     installing::docker_is_as_it_was(lab, site)?;
-    // Purged, with settings that were there before.
-    let others = |trace: &str| installing::without(trace, "/etc/ramgate");
-    same(&others(&before), &others(&site.trace()?))
-        .context("an uninstallation leaves what was before")?;
+    same(&before, &site.trace()?).context("an uninstallation leaves what was before")?;
     the_plugin_alone_stops_no_container(site, &commands)
 }
 
@@ -178,8 +176,7 @@ fn the_readme_holds(site: &Site<'_>) -> Result<()> {
     let took = started.elapsed();
     ensure!(took < MINUTE, "there and back took {took:?}");
     ensure!(!site.exists("/etc/ramgate")?, "purged, settings are left");
-    let others = |trace: &str| installing::without(trace, "/etc/ramgate");
-    same(&others(&before), &others(&site.trace()?)).context("purged, nothing is left")
+    same(&before, &site.trace()?).context("purged, nothing is left")
 }
 
 /// Whenever it is killed, the engine works, and the next one goes on or back.
