@@ -176,6 +176,15 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Removes what a write that was cut short has left beside `path`. A directory there is somebody else's.
+pub(super) fn clear_beside(path: &Path) -> io::Result<()> {
+    let new = beside(path);
+    match fs::symlink_metadata(&new) {
+        Ok(left) if !left.is_dir() => remove_if_there(&new),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 /// Where a file is written before it takes its place.
 fn beside(path: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");

@@ -198,6 +198,22 @@ fn a_change_that_was_written_down_and_not_made_is_no_trouble() {
 }
 
 #[test]
+fn a_write_that_was_cut_short_leaves_nothing_behind() {
+    let system = System::new();
+    let before = system.trace();
+    let mut executor = system.executor();
+    for step in &system.steps() {
+        executor.make(step).unwrap();
+        let real = below(system.root.path(), &step.path);
+        let name = real.file_name().unwrap().to_string_lossy().into_owned();
+        fs::write(real.with_file_name(format!(".{name}.ramgate-new")), "half").unwrap();
+    }
+    unmake(&mut executor, Extent::Pending);
+    let names = |trace: BTreeMap<PathBuf, Entry>| trace.into_keys().collect::<Vec<_>>();
+    assert_eq!(names(system.trace()), names(before));
+}
+
+#[test]
 fn something_in_the_way_of_any_step_is_an_error_and_changes_nothing() {
     for index in 0..System::new().steps().len() {
         let system = System::new();

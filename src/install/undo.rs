@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::entry::{Entry, digest};
-use super::executor::{Executor, Looks, put_file, put_link};
+use super::executor::{Executor, Looks, clear_beside, put_file, put_link};
 use super::journal::{After, Before, Change, sync_parent};
 use super::json_file::JsonFile;
 use super::step::{Part, below};
@@ -62,6 +62,7 @@ impl Executor {
 
     fn put_back(&self, change: &Change) -> anyhow::Result<Option<String>> {
         let real = below(&self.root, &change.path);
+        clear_beside(&real)?;
         let now = Entry::read(&real)?;
         let shown = change.path.display();
         match (&change.after, &now) {
