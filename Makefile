@@ -15,7 +15,7 @@ DIST    := $(or $(CARGO_TARGET_DIR),target)/dist
 PLUGIN  := $(or $(CARGO_TARGET_DIR),target)/plugin
 export RAMGATE_CACHE := $(CACHE)
 
-.PHONY: build plugin deb tarball container book monitoring demo test test-unit test-engines test-bypass test-storage test-package test-crash check fmt lint doc deny golden fuzz bench provision clean
+.PHONY: build plugin deb tarball container book monitoring demo test test-unit test-engines test-bypass test-storage test-package test-install test-crash check fmt lint doc deny golden fuzz bench provision clean
 
 build:        ; cargo build --release --locked
 # A Docker managed plugin, as `docker plugin create` takes it. Beside the program, static, there is nothing in it but where it finds
@@ -65,8 +65,11 @@ test: test-unit test-engines test-bypass test-storage
 test-unit:    ; cargo test --locked
 test-engines: provision
 	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines \
-		--test lab --test engines --test inspection --test differential --test clients --test pullers --test managed --test service --test install
+		--test lab --test engines --test inspection --test differential --test clients --test pullers --test managed --test service
 	$(MAKE) test-crash
+# Installation and undo on booted Debians: as the README has them, killed on the way, and with whatever fails. Minutes.
+test-install: provision
+	$(ROOT) cargo test --locked -p ramgate --features engines --test install
 # The Debian package on a booted Debian. Not part of `make test`: cargo-deb takes longer to build than all the rest.
 test-package: provision $(CARGO_DEB)
 	$(ROOT) cargo test --locked -p ramgate --features engines --test package
