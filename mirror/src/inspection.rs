@@ -89,7 +89,9 @@ impl Inspector {
         match judged {
             Ok(permit) => {
                 audit::allowed(&permit, &purpose, started);
-                exchange.carry_out(&permit, &purpose, request).await
+                exchange
+                    .carry_out(&permit, &purpose, request, started)
+                    .await
             }
             Err(denial) => {
                 audit::denied(&repository, &purpose, &denial, started);

@@ -125,6 +125,12 @@ async fn world() -> World {
                 &[("content-type", MANIFEST_TYPE)],
                 ELSEWHERE,
             ),
+            // As a registry answers who asks for `Range: bytes=0-`.
+            ("GET", "/v2/acme/app/manifests/part") => answer(
+                StatusCode::PARTIAL_CONTENT,
+                &[("content-type", MANIFEST_TYPE)],
+                ELSEWHERE,
+            ),
             ("GET", path) if path.contains("/manifests/") => {
                 answer(StatusCode::OK, &[("content-type", MANIFEST_TYPE)], MANIFEST)
             }
@@ -268,6 +274,9 @@ async fn manifests_are_what_their_digests_say_and_lead_nowhere_else() {
     let (status, body) = world.get("/v2/acme/app/manifests/elsewhere").await;
     assert_eq!(status, StatusCode::FORBIDDEN);
     assert!(body.contains("layers at other places"), "{body}");
+    let (status, body) = world.get("/v2/acme/app/manifests/part").await;
+    assert_eq!(status, StatusCode::BAD_GATEWAY, "{body}");
+    assert!(!body.contains("evil.example"), "{body}");
 }
 
 #[tokio::test]

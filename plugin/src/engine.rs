@@ -161,11 +161,6 @@ impl Engine {
         Ok(info)
     }
 
-    /// Forgets what the engine said of itself.
-    pub(crate) fn forget_info(&self) {
-        *lock(&self.inner.info) = None;
-    }
-
     /// Asks the engine to pull from a registry, to its end, whatever that is.
     pub(crate) async fn pull(&self, registry: &str) -> Result<(), EngineError> {
         let path = format!(

@@ -87,7 +87,7 @@ impl Gates {
     /// # Errors
     /// When the engine cannot be asked.
     pub async fn missing(&self) -> Result<Vec<String>, EngineError> {
-        self.inner.engine.forget_info();
+        self.inner.engine.forget();
         let state = self.find().await?;
         *self.lock() = Some((state.clone(), Instant::now()));
         Ok(match state {

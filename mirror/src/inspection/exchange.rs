@@ -1,13 +1,15 @@
 //! One exchange with the registry, in the caller's name.
 
+use std::time::Instant;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, header};
 use ramgate_policy::{DEFAULT_PORT, Digest, Host, Permit, Policy, Registry};
 use ramgate_provenance::Verified;
 use reqwest::Url;
 
-use super::Realms;
 use super::route::Purpose;
+use super::{Realms, audit};
 use crate::answer::{self, CONTENT_DIGEST, Unserved};
 use crate::challenge::Challenge;
 use crate::manifest::{Manifest, SIZE_MAX_BYTES};
@@ -40,6 +42,7 @@ impl Exchange<'_> {
         permit: &Permit,
         purpose: &Purpose,
         request: Request<Body>,
+        started: Instant,
     ) -> Response<Body> {
         let is_get = *request.method() == Method::GET;
         let (done, kind) = match purpose {
@@ -59,6 +62,10 @@ impl Exchange<'_> {
                 (sent.map(stream).map_err(Unserved::from), Kind::Blob)
             }
         };
+        if let Err(Unserved::Denied(denial)) = &done {
+            audit::denied(permit.repository(), purpose, denial, started);
+            return answer::denied(denial);
+        }
         done.unwrap_or_else(|problem| failed(&problem, kind))
     }
 
@@ -69,9 +76,12 @@ impl Exchange<'_> {
         pointer: &Pointer,
         request: Request<Body>,
     ) -> Result<Response<Body>, Unserved> {
-        let response = self.fetch(request).await?;
-        if response.status() != StatusCode::OK {
-            return Ok(stream(response));
+        // A part of a manifest could not be judged.
+        let response = self.fetch(whole(request)).await?;
+        match response.status() {
+            StatusCode::OK => {}
+            status if status.is_success() => return Err(UpstreamError::Failed(status).into()),
+            _ => return Ok(stream(response)),
         }
         let headers = response.headers().clone();
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
@@ -116,13 +126,15 @@ impl Exchange<'_> {
         request: Request<Body>,
     ) -> Result<Response<Body>, Unserved> {
         self.mirror.hear(permit, self.policy, digest).await?;
-        let response = self.fetch(request).await?;
         let origins = self.mirror.origins();
+        let is_config = origins.knows_config(permit.repository(), digest)?;
+        let request = if is_config { whole(request) } else { request };
+        let response = self.fetch(request).await?;
         let small = response
             .content_length()
             .is_some_and(|length| length <= CONFIG_SIZE_MAX_BYTES);
         let is_whole = response.status() == StatusCode::OK;
-        if !(is_whole && small && origins.knows_config(permit.repository(), digest)?) {
+        if !(is_whole && small && is_config) {
             return Ok(stream(response));
         }
         let headers = response.headers().clone();
@@ -218,6 +230,13 @@ impl Exchange<'_> {
             }
         }
     }
+}
+
+/// The request for all of it.
+fn whole(mut request: Request<Body>) -> Request<Body> {
+    request.headers_mut().remove(header::RANGE);
+    request.headers_mut().remove(header::IF_RANGE);
+    request
 }
 
 fn failed(problem: &Unserved, kind: Kind) -> Response<Body> {
