@@ -15,6 +15,6 @@ pub use canary::{Canaries, Canary};
 pub use chain::chain_ids;
 pub use decision_id::DecisionId;
 pub use judgement::Judge;
-pub use ledger::{Ledger, LedgerError, Opened};
+pub use ledger::{Ledger, LedgerError, Mount, Opened};
 pub use record::{Base, Record, Way};
 pub use verifier::{Verified, Verifier};
