@@ -63,7 +63,7 @@ impl Stage {
         let lab = Lab::start(kind, &LabOptions::default())?;
         vocabulary::publish(&lab)?;
         let (policy, steering) = match gates {
-            Gates::InForce => (base_policy(), Steering::STANDARD),
+            Gates::InForce => (Lab::policy(), Steering::STANDARD),
             Gates::Open => (open_policy(), Steering::default()),
         };
         lab.install_ramgate(ramgate, &policy, &settings())?;
@@ -136,7 +136,7 @@ impl Stage {
         for command in commands {
             self.shell(command)?;
         }
-        self.policy(&base_policy())
+        self.policy(&Lab::policy())
     }
 
     /// Writes a policy and waits until it is in force. A control keeps its own.
@@ -307,21 +307,6 @@ fn settings() -> Value {
         }
     }
     settings
-}
-
-/// That of the scenarios.
-fn base_policy() -> Value {
-    json!({
-        "version": 1,
-        "contact": "platform@acme.example",
-        "registries": [{ "host": "docker.io" }],
-        "docker-hub": {
-            "official": "allow",
-            "organizations": ["acme"],
-            "repositories": ["grafana/grafana"],
-        },
-        "egress": { "hosts": ["files.example"] },
-    })
 }
 
 /// All that there is. The addresses of the lab are private, so the proxy wants the names of its hosts.

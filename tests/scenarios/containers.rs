@@ -1,9 +1,10 @@
 //! What is on the host: everyday work, and images that are denied.
 
 use anyhow::{Context as _, Result};
+use ramgate_lab::Lab;
 use serde_json::json;
 
-use super::place::{COMMUNITY, Place, base_policy};
+use super::place::{COMMUNITY, Place};
 
 pub(super) fn everyday_commands(place: &Place) -> Result<()> {
     let done = |arguments: &[&str]| place.docker(arguments)?.expect_success();
@@ -95,7 +96,7 @@ pub(super) fn local_image(place: &Place) -> Result<()> {
         .strip_prefix("sha256:")
         .and_then(|id| id.get(..12))
         .context("an image ID is long")?;
-    place.policy(&base_policy())?;
+    place.policy(&Lab::policy())?;
     for name in ["evil/tool", "docker.io/evil/tool:latest", id, short] {
         place
             .docker(&["create", name, "true"])?

@@ -1,10 +1,10 @@
 //! What `ramgate doctor` says can be done is done, and what it says cannot be done is tried.
 
 use anyhow::{Context as _, Result, ensure};
-use ramgate_lab::{Builder, Output, Steering};
+use ramgate_lab::{Builder, Lab, Output, Steering};
 use serde_json::{Value, json};
 
-use super::place::{Place, RESTRICTED, base_policy, policy_with};
+use super::place::{Place, RESTRICTED, policy_with};
 
 /// Something to try for one field of the map.
 struct Act {
@@ -69,7 +69,7 @@ fn levels(place: &Place) -> Result<()> {
     place.clear()?;
     let open = tried(place, "audit", &ACTS[1..2])?;
     ensure!(open == 1, "{open} fields are open in mode audit");
-    place.policy(&base_policy())
+    place.policy(&Lab::policy())
 }
 
 /// Tries `acts`; how many of them doctor calls open.

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use ramgate_lab::Builder;
+use ramgate_lab::{Builder, Lab};
 use serde_json::{Value, json};
 
-use super::place::{COMMUNITY, Place, base_policy, policy_with};
+use super::place::{COMMUNITY, Place, policy_with};
 
 /// Ways to make a denied image look like something else, each while it is allowed; then it is denied.
 pub(super) fn laundering(place: &Place) -> Result<()> {
@@ -75,7 +75,7 @@ pub(super) fn laundering(place: &Place) -> Result<()> {
     place.policy(&open)?;
     done(&["export", "-o", "/tmp/evil-root.tar", "evil"])?;
     done(&["import", "/tmp/evil-root.tar", "acme/imported:1"])?;
-    place.policy(&base_policy())?;
+    place.policy(&Lab::policy())?;
     place
         .docker(&["create", "acme/imported:1", "/bin/busybox"])?
         .expect_failure("importing images has been restricted")?;

@@ -1,9 +1,10 @@
 //! ramgate itself: gone, back, and with a policy that is broken.
 
 use anyhow::{Context as _, Result, bail, ensure};
+use ramgate_lab::Lab;
 use serde_json::{Value, json};
 
-use super::place::{COMMUNITY, Place, base_policy};
+use super::place::{COMMUNITY, Place};
 
 pub(super) fn fails_closed(place: &Place) -> Result<()> {
     place.lab.stop_ramgate()?;
@@ -91,7 +92,7 @@ pub(super) fn status_and_audit(place: &Place) -> Result<()> {
         .write_file("/etc/ramgate/policy.json", "{ \"version\": 2 }")?;
     place.wait_for("policy not taken", before)?;
     ramgate(&["status"])?.expect_failure("NOT TAKEN")?;
-    place.policy(&base_policy())?;
+    place.policy(&Lab::policy())?;
     ramgate(&["status"])?.expect_success()?;
     place.lab.stop_ramgate()?;
     let stopped = ramgate(&["status", "--json"]);

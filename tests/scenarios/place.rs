@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use ramgate_lab::{EngineKind, Lab, LabOptions, Output, Steering};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// A lab with ramgate installed and running.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn new(kind: EngineKind, ramgate: &Path) -> Result<Self> {
         let lab = Lab::start(kind, &LabOptions::default())?;
-        lab.install_ramgate(ramgate, &base_policy(), &Lab::settings())?;
+        lab.install_ramgate(ramgate, &Lab::policy(), &Lab::settings())?;
         lab.start_ramgate()?;
         lab.steer_engine(Steering::STANDARD)?;
         lab.start_engine()?;
@@ -28,7 +28,7 @@ impl Place {
 
     /// The start of every scenario: the base policy, an engine without images, and nothing counted yet.
     pub(crate) fn begin(&self) -> Result<()> {
-        self.policy(&base_policy())?;
+        self.policy(&Lab::policy())?;
         self.clear()?;
         self.lab
             .upstreams()
@@ -133,23 +133,9 @@ impl Place {
     }
 }
 
-pub(super) fn base_policy() -> Value {
-    json!({
-        "version": 1,
-        "contact": "platform@acme.example",
-        "registries": [{ "host": "docker.io" }],
-        "docker-hub": {
-            "official": "allow",
-            "organizations": ["acme"],
-            "repositories": ["grafana/grafana"],
-        },
-        "egress": { "hosts": ["files.example"] },
-    })
-}
-
 /// The base policy with one key changed.
 pub(super) fn policy_with(key: &str, value: Value) -> Value {
-    let mut policy = base_policy();
+    let mut policy = Lab::policy();
     if let Some(object) = policy.as_object_mut() {
         object.insert(key.to_owned(), value);
     }

@@ -1,10 +1,10 @@
 //! What is pulled: by registry, by category, and what is cached.
 
 use anyhow::{Result, ensure};
-use ramgate_lab::{Image, Steering};
+use ramgate_lab::{Image, Lab, Steering};
 use serde_json::json;
 
-use super::place::{COMMUNITY, CONTACT, Place, RESTRICTED, base_policy, policy_with};
+use super::place::{COMMUNITY, CONTACT, Place, RESTRICTED, policy_with};
 
 pub(super) fn official_image(place: &Place) -> Result<()> {
     place.docker(&["pull", "alpine:3"])?.expect_success()?;
@@ -172,7 +172,7 @@ pub(super) fn cached_is_refused(place: &Place) -> Result<()> {
     ensure!(connections == 0, "Docker Hub was reached: {requests:?}");
 
     // (d) Back on the list, it is served from the cache.
-    place.policy(&base_policy())?;
+    place.policy(&Lab::policy())?;
     place.docker(&["pull", "alpine:3"])?.expect_success()?;
     ensure!(
         hub.requests_under("/v2/library/alpine/blobs/").is_empty(),

@@ -44,6 +44,22 @@ impl Steering {
 // === impl Lab ===
 
 impl Lab {
+    /// The policy that tests start from: of Docker Hub what is official, one organization and one repository; of the other stand-ins
+    /// one host of files.
+    pub fn policy() -> Value {
+        json!({
+            "version": 1,
+            "contact": "platform@acme.example",
+            "registries": [{ "host": "docker.io" }],
+            "docker-hub": {
+                "official": "allow",
+                "organizations": ["acme"],
+                "repositories": ["grafana/grafana"],
+            },
+            "egress": { "hosts": ["files.example"] },
+        })
+    }
+
     /// The settings a ramgate in a lab needs: its upstreams are the stand-ins, known by the lab's own authority.
     pub fn settings() -> Value {
         let upstream =
