@@ -163,6 +163,10 @@ impl Authorizer {
         let Ok(Reading::Ask(questions)) = request.read() else {
             return;
         };
+        if request.creates_container() {
+            self.created(&message, &questions).await;
+            return;
+        }
         if self.is_own(&questions) || !request.brings_images() {
             return;
         }
@@ -183,6 +187,30 @@ impl Authorizer {
             Ok(Err(error)) => tracing::debug!(%error, "what a request brought is taken in later"),
             Err(_) => {
                 tracing::debug!("what a request brought is taken in later: the engine is slow")
+            }
+        }
+    }
+
+    /// Takes in what a new container has mounted, before anybody can hear of it and start it.
+    async fn created(&self, message: &AuthZReq<'_>, questions: &[Question]) {
+        // Its image, and nothing else that bears one.
+        if let [Question::Image(_)] = questions {
+            return;
+        }
+        let Some(container) = message.created() else {
+            return;
+        };
+        let taking = self.registrar.take_in_container(&container);
+        match tokio::time::timeout(DEADLINE, taking).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(container, %error, "it is not known what a new container has mounted");
+            }
+            Err(_) => {
+                tracing::warn!(
+                    container,
+                    "it is not known what a new container has mounted: the engine is slow"
+                );
             }
         }
     }

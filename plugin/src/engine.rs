@@ -25,7 +25,7 @@ use hyperlocal::{UnixConnector, Uri};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-pub(crate) use container::{Container, ListedContainer};
+pub(crate) use container::{Container, ImageMount, ListedContainer};
 pub(crate) use event::{Event, Events, Happening};
 pub(crate) use image::{Image, ListedImage};
 pub(crate) use info::Info;

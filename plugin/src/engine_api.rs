@@ -80,6 +80,11 @@ impl<'a> Request<'a> {
         matches!(self.route.rule, Rule::Build | Rule::BuildSession)
     }
 
+    /// Whether there is a new container once it is carried out, which may have images mounted.
+    pub(crate) const fn creates_container(&self) -> bool {
+        matches!(self.route.rule, Rule::CreateContainer)
+    }
+
     /// Whether images may have come once it is carried out.
     pub(crate) const fn brings_images(&self) -> bool {
         matches!(
@@ -108,7 +113,7 @@ impl<'a> Request<'a> {
             Rule::CreateContainer => containers::create(self),
             Rule::StartContainer => containers::start(self),
             Rule::ExecInContainer => containers::exec(self),
-            Rule::RestartContainer => containers::restart(self),
+            Rule::RestartContainer | Rule::RenameContainer => containers::restart(self),
             Rule::CommitContainer => containers::commit(self),
             Rule::CreateService => services::create(self),
             Rule::UpdateService => services::update(self),

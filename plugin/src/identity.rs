@@ -1,15 +1,21 @@
 //! Images by what they are: a name is resolved by the engine to an image ID, and the ID is judged by the ledger.
 
+mod containers;
+mod judged;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
 use ramgate_catalog::Catalog;
-use ramgate_policy::{Denial, Digest, Grant, Policy, Subject};
+use ramgate_policy::{Digest, Policy, Subject};
 use ramgate_provenance::{Judge, Record, Way};
 
-use crate::engine::{Container, Image, ListedImage};
+use crate::engine::{Image, ListedImage};
 use crate::registrar::{Registrar, RegistrarError};
+pub(crate) use judged::{JudgedContainer, JudgedImage};
 
 /// Finds out what images are, and judges them. Cloning it is cheap.
 #[derive(Clone, Debug)]
@@ -23,27 +29,6 @@ pub struct Identity {
     /// On whose behalf containers were started, by container ID.
     starters: Cache<String, Subject>,
     catalog: Catalog,
-}
-
-/// An image that was judged.
-#[derive(Clone, Debug)]
-pub(crate) struct JudgedImage {
-    /// The name it was asked for by.
-    pub(crate) name: String,
-    /// Its ID; `None` for a container that was made from no image.
-    pub(crate) id: Option<Digest>,
-    pub(crate) record: Arc<Record>,
-    pub(crate) verdict: Result<Grant, Vec<Denial>>,
-}
-
-/// A container whose images were judged.
-#[derive(Clone, Debug)]
-pub(crate) struct JudgedContainer {
-    /// Its full ID.
-    pub(crate) id: String,
-    /// When it was last started, in nanoseconds since 1970.
-    pub(crate) started: Option<u64>,
-    pub(crate) images: Vec<JudgedImage>,
 }
 
 // === impl Identity ===
@@ -102,31 +87,6 @@ impl Identity {
             .await)
     }
 
-    /// Judges the images of a container; `None` if there is no such container.
-    pub(crate) async fn judge_container(
-        &self,
-        name: &str,
-        policy: &Policy,
-        subject: &Subject,
-    ) -> Result<Option<JudgedContainer>, RegistrarError> {
-        let Some(container) = self.registrar.engine().container(name).await? else {
-            return Ok(None);
-        };
-        let mut images = vec![self.judge_root(&container, policy, subject).await?];
-        for mounted in container.image_mounts() {
-            let image = self.find(mounted).await?;
-            images.push(match image {
-                Some(image) => self.judge_image(mounted, &image, policy, subject).await?,
-                None => self.judge(mounted, None, unknown(), policy, subject).await,
-            });
-        }
-        Ok(Some(JudgedContainer {
-            started: container.started(),
-            id: container.id,
-            images,
-        }))
-    }
-
     /// Judges every image that the engine has.
     pub(crate) async fn judge_present(
         &self,
@@ -167,15 +127,16 @@ impl Identity {
         self.starters.get(container).unwrap_or(Subject::Daemon)
     }
 
-    async fn judge_root(
+    /// Judges an image of which only its ID is known.
+    async fn judge_id(
         &self,
-        container: &Container,
+        name: &str,
+        id: Option<Digest>,
         policy: &Policy,
         subject: &Subject,
     ) -> Result<JudgedImage, RegistrarError> {
-        let name = container.image_name();
-        let Some(id) = container.image() else {
-            // An empty root, which anything may have been put into since.
+        let Some(id) = id else {
+            // An empty root, which anything may have been put into since; or a mount that nobody saw made.
             return Ok(self.judge(name, None, unknown(), policy, subject).await);
         };
         let record = match self.registrar.known(&id)? {
@@ -213,67 +174,10 @@ impl Identity {
         JudgedImage {
             name: name.to_owned(),
             id,
+            mounted: false,
             verdict,
             record,
         }
-    }
-}
-
-// === impl JudgedImage ===
-
-impl JudgedImage {
-    /// What it is, for who asked for it by a name that does not say so; `None` where the name does.
-    pub(crate) fn explanation(&self) -> Option<String> {
-        let record = &self.record;
-        let named = self.name.parse().ok();
-        if named.is_some_and(|named| record.origins.contains(&named)) {
-            return None;
-        }
-        let id = self.id.as_ref().map_or_else(String::new, |id| {
-            let short = id.encoded().get(..SHORT_ID).unwrap_or_default();
-            format!(" is image {short},")
-        });
-        let came = match record.way {
-            _ if !record.origins.is_empty() => format!("from {}", listed(&record.origins)),
-            Way::Build if record.base.is_empty() => "built on this host".to_owned(),
-            Way::Build => format!("built on {}", self.base()),
-            Way::Commit => format!("committed on {}", self.base()),
-            Way::Import => "imported".to_owned(),
-            Way::Load => "loaded".to_owned(),
-            Way::Adopt => "adopted".to_owned(),
-            Way::Pull | Way::Unknown => {
-                "of which it is not known where it came from; an administrator can vouch for it \
-                 with `ramgate ledger adopt`"
-                    .to_owned()
-            }
-        };
-        Some(format!("`{}`{id} {came}", shown(&self.name)))
-    }
-
-    fn base(&self) -> String {
-        let base = &self.record.base;
-        if base.repositories.is_empty() {
-            listed(base.images.iter().map(|image| {
-                format!(
-                    "image {}",
-                    image.encoded().get(..SHORT_ID).unwrap_or_default()
-                )
-            }))
-        } else {
-            listed(&base.repositories)
-        }
-    }
-}
-
-// === impl JudgedContainer ===
-
-impl JudgedContainer {
-    /// Every denial that stands against it.
-    pub(crate) fn denials(&self) -> impl Iterator<Item = &Denial> {
-        self.images
-            .iter()
-            .filter_map(|image| image.verdict.as_ref().err())
-            .flatten()
     }
 }
 
@@ -282,28 +186,6 @@ fn unknown() -> Arc<Record> {
     Arc::new(Record::new(Way::Unknown, 0))
 }
 
-/// The first few, for a message.
-fn listed<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
-    let all: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
-    let shown = all.get(..LISTED_MAX).unwrap_or(&all).join(", ");
-    match all.len().checked_sub(LISTED_MAX) {
-        Some(more) if more > 0 => format!("{shown} and {more} more"),
-        _ => shown,
-    }
-}
-
-fn shown(name: &str) -> String {
-    name.chars()
-        .filter(|letter| !letter.is_control())
-        .take(NAME_SHOWN_MAX)
-        .collect()
-}
-
-/// As docker shows IDs.
-const SHORT_ID: usize = 12;
-const LISTED_MAX: usize = 3;
-/// Longer than any reference that is one.
-const NAME_SHOWN_MAX: usize = 300;
 const NAMES_MAX: u64 = 10_000;
 /// The engine's events end it sooner; this is for when they do not come.
 const NAMES_REMEMBERED: Duration = Duration::from_secs(5);

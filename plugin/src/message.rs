@@ -30,6 +30,16 @@ pub(crate) struct AuthZReq<'a> {
     /// One value for each name: the *last*. dockerd itself goes by the first.
     #[serde(borrow)]
     request_headers: HashMap<Cow<'a, str>, Cow<'a, str>>,
+    /// Base64, and only once the request was carried out.
+    #[serde(borrow)]
+    response_body: Option<Cow<'a, str>>,
+}
+
+/// The engine's answer to the creation of a container.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Created {
+    id: String,
 }
 
 /// The plugin's answer. dockerd reads `Allow` and shows `Msg`; an `Err` it would ignore.
@@ -57,6 +67,13 @@ impl AuthZReq<'_> {
             .filter(|body| !body.is_empty())
             .map(|body| STANDARD.decode(body))
             .transpose()
+    }
+
+    /// The ID of the container that was created; `None` if none was, or if the engine did not hand over what it answered.
+    pub(crate) fn created(&self) -> Option<String> {
+        let body = STANDARD.decode(self.response_body.as_deref()?).ok()?;
+        let created: Created = serde_json::from_slice(&body).ok()?;
+        Some(created.id)
     }
 
     /// The last header of that name, in Go's canonical spelling.

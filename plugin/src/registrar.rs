@@ -8,6 +8,7 @@
 
 mod adoption;
 mod evidence;
+mod mounts;
 mod open;
 mod removal;
 

@@ -95,6 +95,9 @@ pub(crate) enum Unreadable {
         "`{0}` may be an image's ID, which each node of the swarm resolves for itself; name the image, with its registry"
     )]
     ServiceImageId(String),
+    /// A container by the name that another gave it, which leads elsewhere when that one is made anew.
+    #[error("the container is named by a link of another one; give its own name, or its ID")]
+    ContainerLink,
     /// A managed plugin by its ID, which only the engine can resolve.
     #[error(
         "`{0}` may be a plugin's ID, so it cannot be told which plugin is meant; write the plugin's name with its tag"
@@ -138,6 +141,7 @@ impl Unreadable {
             Self::Missing(_) => "value-missing",
             Self::Reference { .. } => "reference-invalid",
             Self::ServiceImageId(_) => "service-image-id",
+            Self::ContainerLink => "container-link",
             Self::PluginId(_) => "plugin-id",
             Self::Url(_) => "url-unreadable",
             Self::UnknownRoute(_) => "route-unknown",
@@ -180,6 +184,7 @@ mod tests {
                 source: InvalidReference::Uppercase,
             },
             Unreadable::ServiceImageId("cafe".to_owned()),
+            Unreadable::ContainerLink,
             Unreadable::PluginId("cafe".to_owned()),
             Unreadable::Url("remote"),
             Unreadable::UnknownRoute("POST /brand/new".to_owned()),

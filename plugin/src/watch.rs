@@ -131,7 +131,7 @@ impl Watch {
                     tracing::error!(container, %error, "a container that was started could not be judged");
                 }
             }
-            Happening::Other => {}
+            Happening::Destroy(_) | Happening::Other => {}
             Happening::Appear(_)
             | Happening::Commit(_)
             | Happening::Delete(_)

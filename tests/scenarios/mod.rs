@@ -5,6 +5,7 @@ mod categories;
 mod containers;
 mod doctor;
 mod identity;
+mod mounts;
 mod operation;
 mod place;
 mod pulls;
@@ -14,7 +15,7 @@ pub(crate) mod trials;
 use trials::Scenario;
 
 /// Every scenario, by name.
-pub(crate) const SCENARIOS: [(&str, Scenario); 20] = [
+pub(crate) const SCENARIOS: [(&str, Scenario); 21] = [
     (
         "an_official_image_is_pulled_through_the_mirror_and_runs",
         pulls::official_image,
@@ -69,6 +70,10 @@ pub(crate) const SCENARIOS: [(&str, Scenario); 20] = [
         identity::started_while_down,
     ),
     ("a_lost_ledger_is_made_anew", identity::lost_ledger),
+    (
+        "a_mounted_image_is_judged_at_each_start_by_what_it_is",
+        mounts::mounted_images,
+    ),
     ("requests_that_lie_are_refused", requests::lying_requests),
     (
         "the_engine_fails_closed_without_ramgate_and_recovers_with_it",

@@ -20,6 +20,9 @@ pub(crate) struct Container {
     host_config: HostConfig,
     #[serde(default)]
     state: State,
+    #[serde(default)]
+    created: String,
+    mounts: Option<Vec<MountPoint>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -59,6 +62,28 @@ struct HostConfig {
 struct Mount {
     r#type: String,
     source: String,
+    target: String,
+}
+
+/// What is there of a mount, in the container's own or taken over from another.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct MountPoint {
+    r#type: String,
+    name: String,
+    source: String,
+    destination: String,
+}
+
+/// An image that is mounted into a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ImageMount<'a> {
+    /// What it was asked for by, whatever that stands for by now.
+    pub(crate) name: &'a str,
+    /// Where the engine keeps it, for this container and those that take over its mounts; `None` if it does not say.
+    pub(crate) path: Option<&'a str>,
+    /// Whether it was asked for this container, and not taken over from another.
+    pub(crate) own: bool,
 }
 
 // === impl ListedContainer ===
@@ -92,12 +117,42 @@ impl Container {
         &self.config.image
     }
 
+    /// When it was made, in nanoseconds since 1970: before its mounts were.
+    pub(crate) fn created(&self) -> Option<u64> {
+        let created: Timestamp = self.created.parse().ok()?;
+        u64::try_from(created.as_nanosecond()).ok()
+    }
+
     /// The images that are mounted into it.
-    pub(crate) fn image_mounts(&self) -> impl Iterator<Item = &str> {
-        let mounts = self.host_config.mounts.iter().flatten();
+    pub(crate) fn image_mounts(&self) -> Vec<ImageMount<'_>> {
+        let asked = || {
+            let mounts = self.host_config.mounts.iter().flatten();
+            mounts.filter(|mount| mount.r#type == "image")
+        };
+        let is = |asked: &Mount, point: &MountPoint| {
+            let target = asked.target.trim_end_matches('/');
+            asked.source == point.name && target == point.destination
+        };
+        let points = self.mounts.iter().flatten();
+        let mut mounts: Vec<ImageMount<'_>> = points
+            .filter(|point| point.r#type == "image")
+            .map(|point| ImageMount {
+                name: &point.name,
+                path: Some(point.source.as_str()).filter(|path| !path.is_empty()),
+                own: asked().any(|asked| is(asked, point)),
+            })
+            .collect();
+        // What was asked for is there, by all that is known; were it not, nobody could say what it is.
+        for asked in asked() {
+            if !mounts.iter().any(|mount| mount.name == asked.source) {
+                mounts.push(ImageMount {
+                    name: &asked.source,
+                    path: None,
+                    own: true,
+                });
+            }
+        }
         mounts
-            .filter(|mount| mount.r#type == "image")
-            .map(|mount| mount.source.as_str())
     }
 }
 
@@ -121,6 +176,29 @@ mod tests {
         );
         assert_eq!(container("0001-01-01T00:00:00Z").started(), None);
         assert_eq!(container("").started(), None);
+    }
+
+    /// As Docker 28.5 describes one with `--mount type=image,…` and `--volumes-from`.
+    #[test]
+    fn images_that_are_mounted_are_told_by_their_paths() {
+        let container: Container = serde_json::from_str(
+            r#"{"Id":"c","Config":{},"Created":"1970-01-01T00:00:02.5Z",
+                "HostConfig":{"Mounts":[{"Type":"image","Source":"acme/app:1","Target":"/x/"},{"Type":"image","Source":"gone","Target":"/y"}]},
+                "Mounts":[{"Type":"image","Name":"acme/app:1","Source":"/1/merged","Destination":"/x"},
+                    {"Type":"image","Name":"acme/app:1","Source":"/2/merged","Destination":"/z"},
+                    {"Type":"volume","Name":"data","Source":"/3","Destination":"/d"}]}"#,
+        )
+        .unwrap();
+        assert_eq!(container.created(), Some(2_500_000_000));
+        let mount = |name, path, own| ImageMount { name, path, own };
+        assert_eq!(
+            container.image_mounts(),
+            [
+                mount("acme/app:1", Some("/1/merged"), true),
+                mount("acme/app:1", Some("/2/merged"), false),
+                mount("gone", None, true),
+            ]
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use ramgate_policy::Repository;
 use serde::Deserialize;
 
 use super::EngineError;
@@ -59,6 +60,8 @@ pub(crate) enum Happening<'a> {
     Untag,
     /// This container was started, by its ID.
     Start(&'a str),
+    /// This container, by its ID, is gone.
+    Destroy(&'a str),
     /// Nothing that matters here.
     Other,
 }
@@ -144,7 +147,33 @@ impl Event {
                 None => Happening::Other,
             },
             ("container", "start") => Happening::Start(id),
+            ("container", "destroy") => Happening::Destroy(id),
             _ => Happening::Other,
+        }
+    }
+}
+
+impl Event {
+    /// Whether `name` may stand for another image since.
+    pub(crate) fn moves(&self, name: &str) -> bool {
+        if self.r#type != "image" {
+            return false;
+        }
+        let given = match self.action.as_str() {
+            "push" | "save" => return false,
+            "pull" => Some(&self.actor.id),
+            "tag" | "untag" => self.actor.attributes.get("name"),
+            // What is loaded, imported or deleted says no name, or not each.
+            _ => None,
+        };
+        // An ID would be read as a repository by that name.
+        let repository = |name: &str| match name.starts_with("sha256:") {
+            true => None,
+            false => name.parse::<Repository>().ok(),
+        };
+        match (given.and_then(|given| repository(given)), repository(name)) {
+            (Some(given), Some(name)) => given == name,
+            _ => true,
         }
     }
 }
@@ -163,6 +192,30 @@ mod tests {
     fn check(line: &str, expected: &Happening<'_>) {
         let event: Event = serde_json::from_str(line).unwrap();
         assert_eq!(&event.happening(), expected, "{line}");
+    }
+
+    #[test]
+    fn a_name_moves_by_what_gives_or_takes_it() {
+        let moves = |text: &str| {
+            let event: Event = serde_json::from_str(text).unwrap();
+            event.moves("acme/app:1")
+        };
+        let image = |action: &str, id: &str, name: &str| {
+            format!(
+                r#"{{"Type":"image","Action":"{action}","Actor":{{"ID":"{id}","Attributes":{{"name":"{name}"}}}},"timeNano":2}}"#
+            )
+        };
+        assert!(moves(&image("tag", "sha256:3c", "acme/app:2")));
+        assert!(moves(&image("untag", "sha256:3c", "docker.io/acme/app:1")));
+        assert!(moves(&image("pull", "acme/app:1", "acme/app")));
+        assert!(moves(&image("load", "sha256:3c", "other:1")));
+        assert!(moves(&image("untag", "sha256:3c", "sha256:3C")));
+        assert!(!moves(&image("tag", "sha256:3c", "acme/other:1")));
+        assert!(!moves(&image("pull", "alpine:3", "acme/app")));
+        assert!(!moves(&image("push", "acme/app:1", "acme/app")));
+        assert!(!moves(
+            r#"{"Type":"container","Action":"create","Actor":{"ID":"c"},"timeNano":2}"#
+        ));
     }
 
     /// As Docker 20.10 and 28.5 print them.

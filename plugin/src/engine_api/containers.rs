@@ -34,10 +34,11 @@ pub(super) fn create(request: &Request<'_>) -> Read {
 
 /// `POST /containers/{name}/start`: the policy may have changed since it was created.
 ///
-/// dockerd refuses a body of more than seven bytes here, which is too little for a form that counts.
+/// dockerd refuses a body of more than seven bytes here, which is too little for a form that counts; but it waits for those seven,
+/// and looks for the container only then.
 pub(super) fn start(request: &Request<'_>) -> Read {
-    let parameters = request.query()?;
-    let mut questions = vec![Question::Container(request.name.clone())];
+    let mut questions = vec![container(&request.name)?];
+    let parameters = request.form(&mut questions)?;
     if !parameters.one("checkpoint-dir")?.is_empty() {
         // Processes as somebody has written them down somewhere on the host; dockerd itself refuses that since 17.12.
         questions.push(Question::Local(LocalImage::Unknown));
@@ -62,21 +63,19 @@ pub(super) fn exec(request: &Request<'_>) -> Read {
     })
 }
 
-/// `POST /containers/{name}/restart`: no parameter bears an image.
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "every rule of a route has this form"
-)]
+/// `POST /containers/{name}/restart` and `…/rename`: no parameter bears an image, but dockerd waits for a form before it looks for
+/// the container, which may be another by then.
 pub(super) fn restart(request: &Request<'_>) -> Read {
-    let container = Question::Container(request.name.clone());
-    Ok(Reading::Ask(vec![container]))
+    let mut questions = vec![container(&request.name)?];
+    request.form(&mut questions)?;
+    Ok(Reading::Ask(questions))
 }
 
 /// `POST /commit`: a new image from a container, whose own image must be allowed.
 pub(super) fn commit(request: &Request<'_>) -> Read {
     let parameters = request.query()?;
-    let container = parameters.one("container")?;
-    if container.is_empty() {
+    let name = parameters.one("container")?;
+    if name.is_empty() {
         return Err(Unreadable::Missing("container"));
     }
     // The body is a configuration, or `null`, and bears no image; but a form in its place would name another container. The
@@ -88,7 +87,7 @@ pub(super) fn commit(request: &Request<'_>) -> Read {
     }
     Ok(Reading::Ask(vec![
         Question::Local(LocalImage::Commit),
-        Question::Container(container.to_owned()),
+        container(name)?,
     ]))
 }
 
@@ -106,9 +105,19 @@ fn mounts(host: &Json<'_>, questions: &mut Vec<Question>) -> Result<(), Unreadab
         if name.is_empty() {
             return Err(Unreadable::Missing("VolumesFrom"));
         }
-        questions.push(Question::Container(name.to_owned()));
+        questions.push(container(name)?);
     }
     Ok(())
+}
+
+/// The question about a container by this name.
+///
+/// By a link, `web/db` names whatever the container `web` calls `db`: who makes `web` anew moves that name to any container.
+fn container(name: &str) -> Result<Question, Unreadable> {
+    if name.strip_prefix('/').unwrap_or(name).contains('/') {
+        return Err(Unreadable::ContainerLink);
+    }
+    Ok(Question::Container(name.to_owned()))
 }
 
 /// The image of a mount, if it is one of an image. The engine knows the word in its one spelling, swarm in any.

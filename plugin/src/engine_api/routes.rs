@@ -125,7 +125,7 @@ pub(crate) static ROUTES: &[Route] = &[
     row("POST", "/containers/{name}/kill", Rule::NoImage, "1.24"),
     row("GET", "/containers/{name}/logs", Rule::Read, "1.24"),
     row("POST", "/containers/{name}/pause", Rule::NoImage, "1.24"),
-    row("POST", "/containers/{name}/rename", Rule::NoImage, "1.24").bears("a container's name is not its image"),
+    row("POST", "/containers/{name}/rename", Rule::RenameContainer, "1.24").bears("a name that was judged could become that of another container before it is started"),
     row("POST", "/containers/{name}/resize", Rule::NoImage, "1.24"),
     row("POST", "/containers/{name}/restart", Rule::RestartContainer, "1.24").bears("as start"),
     row("POST", "/containers/{name}/start", Rule::StartContainer, "1.24").bears("runs the image of a container that may have been created under another policy"),

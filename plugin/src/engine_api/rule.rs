@@ -29,6 +29,8 @@ pub(crate) enum Rule {
     StartContainer,
     /// Stop a container and start it.
     RestartContainer,
+    /// Give a container another name.
+    RenameContainer,
     /// Run something in a container, which may be a builder.
     ExecInContainer,
     /// Commit.
@@ -57,7 +59,7 @@ pub(crate) enum Rule {
 
 impl Rule {
     /// Every rule, in the order of the document.
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::Read,
         Self::NoImage,
         Self::CreateImage,
@@ -71,6 +73,7 @@ impl Rule {
         Self::CreateContainer,
         Self::StartContainer,
         Self::RestartContainer,
+        Self::RenameContainer,
         Self::ExecInContainer,
         Self::CommitContainer,
         Self::CreateService,
@@ -100,6 +103,7 @@ impl Rule {
             Self::CreateContainer => "create",
             Self::StartContainer => "start",
             Self::RestartContainer => "restart",
+            Self::RenameContainer => "rename",
             Self::ExecInContainer => "exec",
             Self::CommitContainer => "commit",
             Self::CreateService => "create service",
@@ -134,9 +138,12 @@ impl Rule {
                 "that `Image`, and each image in `Mounts`, may run, and the images of the containers in `VolumesFrom`; `local-images.builder` where it is a builder"
             }
             Self::StartContainer => {
-                "that the container's image may run; with `checkpoint-dir` also `local-images.unknown`"
+                "that the container's image, and each image that was mounted into it, may run; with `checkpoint-dir` also `local-images.unknown`"
             }
             Self::RestartContainer => "that the container's image may run",
+            Self::RenameContainer => {
+                "that the container's image may run: a denied one takes no name that another is started by"
+            }
             Self::ExecInContainer => "`local-images.builder` where it is `buildctl`; else nothing",
             Self::CommitContainer => {
                 "`local-images.commit`, and that the container's image may run"

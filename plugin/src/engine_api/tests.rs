@@ -282,9 +282,24 @@ fn a_container_is_judged_again_when_it_starts() {
     Sent::post("/containers/x/start?checkpoint=c&checkpoint-dir=/tmp")
         .asks(&["container x", "local unknown"]);
     Sent::post("/containers/x/restart?t=0").asks(&["container x"]);
-    Sent::post("/containers/x/restart")
-        .header(FORM.0, FORM.1)
-        .asks(&["container x"]);
+    Sent::post("/containers/x/rename?name=y").asks(&["container x"]);
+    for route in ["start", "restart", "rename?name=y"] {
+        let target = format!("/containers/x/{route}");
+        // As docker 20.10 does, and others: a type, and nothing of it.
+        Sent::post(&target)
+            .header("Content-Type", "text/plain")
+            .asks(&["container x", "http1"]);
+        Sent::json(&target, "{}").asks(&["container x"]);
+        // dockerd waits for the form, and the name may move meanwhile.
+        Sent::new("POST", &target)
+            .header("Content-Length", "5")
+            .header(FORM.0, FORM.1)
+            .refused(&Unreadable::FormBody);
+        let target = format!("/containers/web/db/{route}");
+        Sent::post(&target).refused(&Unreadable::ContainerLink);
+    }
+    create_from("/x:ro").asks(&["image a", "container /x"]);
+    create_from("web/db").refused(&Unreadable::ContainerLink);
     for target in [
         "/containers/x/unpause",
         "/containers/x/exec",
@@ -292,6 +307,11 @@ fn a_container_is_judged_again_when_it_starts() {
     ] {
         Sent::post(target).asks(&[]);
     }
+}
+
+fn create_from(volumes: &str) -> Sent {
+    let body = format!(r#"{{"Image":"a","HostConfig":{{"VolumesFrom":["{volumes}"]}}}}"#);
+    Sent::json("/containers/create", &body)
 }
 
 #[test]

@@ -30,6 +30,10 @@ impl Registrar {
                 self.take_in_appearance(id).await?;
                 return self.advance(event.time);
             }
+            Happening::Destroy(container) => {
+                self.ledger().forget_mounts(|gone| gone == container)?;
+                return self.pass(event.time);
+            }
             Happening::Untag | Happening::Start(_) | Happening::Other => {
                 return self.pass(event.time);
             }

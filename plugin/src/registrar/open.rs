@@ -88,6 +88,7 @@ impl OpenRequests {
             | Happening::Delete(_)
             | Happening::Untag
             | Happening::Start(_)
+            | Happening::Destroy(_)
             | Happening::Other => return None,
         };
         self.only(&wanted)

@@ -21,9 +21,12 @@ impl Registrar {
         self.drop_unused([id].into()).await
     }
 
-    /// Drops the records of all images that are no longer there.
+    /// Drops the records of all images and mounts that are no longer there.
     pub(super) async fn drop_removed(&self) -> Result<(), RegistrarError> {
         let _turn = self.inner.event_turn.lock().await;
+        let containers = self.engine().containers().await?;
+        let there: BTreeSet<&str> = containers.iter().map(|one| one.id.as_str()).collect();
+        self.ledger().forget_mounts(|gone| !there.contains(gone))?;
         let mut gone: BTreeSet<Digest> = self.ledger().records().into_keys().collect();
         for image in self.engine().images().await? {
             gone.remove(&image.id);
@@ -31,10 +34,13 @@ impl Registrar {
         self.drop_unused(gone).await
     }
 
-    /// A container outlives its image, and is judged by it when it is started.
+    /// A container outlives its image and those that are mounted into it, and is judged by them when it is started.
     async fn drop_unused(&self, mut gone: BTreeSet<Digest>) -> Result<(), RegistrarError> {
         if gone.is_empty() {
             return Ok(());
+        }
+        for image in self.ledger().mounted_images()? {
+            gone.remove(&image);
         }
         for container in self.engine().containers().await? {
             if let Ok(image) = container.image_id.parse() {

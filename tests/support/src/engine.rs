@@ -76,6 +76,11 @@ impl EngineKind {
         self == Self::Docker28_5Containerd
     }
 
+    /// Whether it mounts images into containers: since 28.0.
+    pub fn mounts_images(self) -> bool {
+        matches!(self, Self::Docker28_5 | Self::Docker28_5Containerd)
+    }
+
     /// Whether it reads `/etc/docker/certs.d/_default/hosts.toml`: since 28.0.
     pub fn reads_hosts_toml(self) -> bool {
         matches!(self, Self::Docker28_5 | Self::Docker28_5Containerd)
