@@ -33,6 +33,8 @@ pub(crate) struct Load {
     pub(crate) requests: usize,
     /// No request begins later.
     pub(crate) time: Duration,
+    /// How many begin in a second, whether those before them were answered or not; as many as are answered, unless given.
+    pub(crate) rate: Option<u32>,
     pub(crate) expected: Expected,
 }
 
@@ -105,8 +107,9 @@ impl Load {
         let started = Instant::now();
         let asked = async {
             let mut asking = JoinSet::new();
-            for sender in opened {
-                asking.spawn(self.clone().ask(sender));
+            let count = opened.len() as f64;
+            for (index, sender) in opened.into_iter().enumerate() {
+                asking.spawn(self.clone().ask(sender, index as f64 / count));
             }
             let mut all = Seen::default();
             while let Some(seen) = asking.join_next().await {
@@ -134,14 +137,30 @@ impl Load {
         Ok(opened)
     }
 
-    async fn ask(self, mut sender: Sender) -> Result<Seen> {
+    /// `turn`: the part of the pause between two requests that this connection waits before the first.
+    async fn ask(self, mut sender: Sender, turn: f64) -> Result<Seen> {
         let mut seen = Seen {
             connections: 1,
             ..Seen::default()
         };
-        let end = Instant::now() + self.time;
         let mut started = Instant::now();
+        let end = started + self.time;
+        // What is due on this connection; each begins at another moment.
+        let every = self.rate.map(|rate| {
+            Duration::from_secs(1) * u32::try_from(self.connections).unwrap_or(1) / rate
+        });
+        let mut due = started + every.unwrap_or_default().mul_f64(turn);
         while seen.latencies.len() < self.requests && started < end {
+            if let Some(every) = every {
+                // Who is late counts from when it was due: a user would have waited.
+                if Instant::now() < due {
+                    tokio::time::sleep_until(due.into()).await;
+                    started = Instant::now();
+                } else {
+                    started = due;
+                }
+                due += every;
+            }
             seen.bytes += self.ask_once(&mut sender).await?;
             let now = Instant::now();
             seen.latencies.push((now - started).as_secs_f64());
@@ -246,6 +265,11 @@ impl Seen {
             p99: Some(quantile(&mut self.latencies, 0.99)),
             ..figure
         }
+    }
+
+    /// What `part` of the requests took at most.
+    pub(crate) fn latency(&mut self, part: f64) -> Figure {
+        Figure::new(quantile(&mut self.latencies, part), Unit::Seconds)
     }
 
     /// As bytes in a second.

@@ -204,6 +204,7 @@ impl Asked {
             connections,
             requests,
             time: TIME,
+            rate: None,
             expected,
         })
     }

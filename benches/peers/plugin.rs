@@ -4,12 +4,13 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use ramgate_lab::{EngineKind, Lab, LabOptions, Steering};
 
 use crate::Bench;
-use crate::load::{Address, Expected, Load, TIME, at};
+use crate::load::{Address, Expected, Load, Seen, TIME, at};
 use crate::message::{self, Asked, IMAGE};
 use crate::policy::{self, FEW, MANY};
 use crate::rounds::{Figure, Pair, alternate};
@@ -45,7 +46,7 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<()> {
             proc: lab.path("/proc").join(pid.to_string()),
         };
         for asked in message::all()? {
-            for connections in [1, 16] {
+            for connections in [1, MANY_AT_ONCE] {
                 let case = format!("plugin: {}, {rules} rules, {}", asked.name, at(connections));
                 if !bench.wants(&case) {
                     continue;
@@ -53,6 +54,15 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<()> {
                 let pair = compare(bench.rounds, &asked, connections, &ours, &peer)?;
                 let aim = if asked.judged { 0.9 } else { 0.97 };
                 table.add(case, "null", pair, Some(aim));
+            }
+            let case = format!(
+                "plugin: {}, {rules} rules, {RATE}/s over {MANY_AT_ONCE} connections",
+                asked.name
+            );
+            if rules == FEW && bench.wants(&case) {
+                let [p50, p99] = at_a_rate(bench.rounds, &asked, &ours, &peer)?;
+                table.add(format!("{case}, p50"), "null", p50, None);
+                table.add(format!("{case}, p99"), "null", p99, None);
             }
         }
     }
@@ -88,17 +98,8 @@ fn compare(
     ours: &Side,
     peer: &Side,
 ) -> Result<Pair> {
-    let request = asked.request()?;
     let run = |side: &Side, allowed: bool| -> Result<Figure> {
-        let answer = if allowed { ALLOW } else { DENY };
-        let load = Load {
-            address: side.address.clone(),
-            request: request.clone(),
-            connections,
-            requests: usize::MAX,
-            time: TIME,
-            expected: Expected::Prefix(answer),
-        };
+        let load = load(side, asked, allowed, connections)?;
         let before = cpu_seconds(&side.proc)?;
         let seen = load.run()?;
         let cpu = (cpu_seconds(&side.proc)? - before) / seen.count() as f64;
@@ -110,6 +111,59 @@ fn compare(
     alternate(rounds, || run(ours, asked.allowed), || run(peer, true))
 }
 
+/// At a fixed rate, as an engine at work has it: what half of the requests and what all but one in a hundred take at most.
+fn at_a_rate(rounds: usize, asked: &Asked, ours: &Side, peer: &Side) -> Result<[Pair; 2]> {
+    let run = |side: &Side, allowed: bool| -> Result<Seen> {
+        let load = load(side, asked, allowed, MANY_AT_ONCE)?;
+        let load = Load {
+            rate: Some(RATE),
+            time: RATE_TIME,
+            ..load
+        };
+        load.run()
+    };
+    let (mut all_ours, mut all_peer) = (Vec::new(), Vec::new());
+    for round in 0..=rounds {
+        let (mut mine, mut theirs);
+        if round % 2 == 0 {
+            mine = run(ours, asked.allowed)?;
+            theirs = run(peer, true)?;
+        } else {
+            theirs = run(peer, true)?;
+            mine = run(ours, asked.allowed)?;
+        }
+        // The first round finds nothing warm.
+        if round > 0 {
+            all_ours.push(PARTS.map(|part| mine.latency(part)));
+            all_peer.push(PARTS.map(|part| theirs.latency(part)));
+        }
+    }
+    let part = |all: &[[Figure; 2]], index: usize| -> Vec<Figure> {
+        all.iter()
+            .filter_map(|figures| figures.get(index).cloned())
+            .collect()
+    };
+    Ok([0, 1].map(|index| Pair::of(&part(&all_ours, index), &part(&all_peer, index))))
+}
+
+fn load(side: &Side, asked: &Asked, allowed: bool, connections: usize) -> Result<Load> {
+    Ok(Load {
+        address: side.address.clone(),
+        request: asked.request()?,
+        connections,
+        requests: usize::MAX,
+        time: TIME,
+        rate: None,
+        expected: Expected::Prefix(if allowed { ALLOW } else { DENY }),
+    })
+}
+
+const MANY_AT_ONCE: usize = 16;
+/// In a second: more than any engine known to us is asked.
+const RATE: u32 = 1_000;
+/// Long enough for a p99.
+const RATE_TIME: Duration = Duration::from_secs(1);
+const PARTS: [f64; 2] = [0.5, 0.99];
 const KIND: EngineKind = EngineKind::Docker28_5;
 const ALLOW: &str = r#"{"Allow":true}"#;
 const DENY: &str = r#"{"Allow":false,"#;

@@ -66,6 +66,7 @@ fn look(bench: &Bench, store: &Path, count: u32, round: usize) -> Result<(Figure
             connections: 1,
             requests: 1,
             time: Duration::from_secs(1),
+            rate: None,
             expected: Expected::Length(manifest(number).len() as u64),
         };
         let started = Instant::now();

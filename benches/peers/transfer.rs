@@ -78,6 +78,7 @@ fn pull(address: SocketAddr, path: &str, length: u64, clients: usize) -> Result<
         connections: clients,
         requests: 1,
         time: Duration::from_secs(1),
+        rate: None,
         expected: Expected::Length(length),
     };
     let started = Instant::now();

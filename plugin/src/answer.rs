@@ -3,6 +3,7 @@
 //! dockerd reads `Allow` alone, and shows `Msg`; only status 200 is an answer at all. What could not be read or evaluated is
 //! therefore `Allow: false` with status 200, and never an error.
 
+use hyper::body::Bytes;
 use ramgate_policy::Denial;
 use ramgate_provenance::DecisionId;
 
@@ -94,9 +95,12 @@ impl Answer {
 
     /// What is told to dockerd.
     #[must_use]
-    pub fn to_json(&self) -> Vec<u8> {
+    pub fn to_json(&self) -> Bytes {
+        if self.message.allow {
+            return Bytes::from_static(ALLOW);
+        }
         // A struct of a boolean and a string always serializes; were it otherwise, no answer is a denial to dockerd.
-        serde_json::to_vec(&self.message).unwrap_or_default()
+        serde_json::to_vec(&self.message).unwrap_or_default().into()
     }
 }
 
@@ -134,5 +138,20 @@ impl Refusal {
             | Self::NoGates(_)
             | Self::OwnPlugin => "engine gate".to_owned(),
         }
+    }
+}
+
+/// The answer that most requests get. A yes says nothing more.
+const ALLOW: &[u8] = br#"{"Allow":true}"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_yes_is_what_it_would_be_written_as() {
+        let yes = Answer::allow();
+        let written = serde_json::to_vec(&yes.message).unwrap();
+        assert_eq!(yes.to_json(), written);
     }
 }

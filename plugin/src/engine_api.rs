@@ -30,11 +30,10 @@ pub(crate) use rule::Rule;
 #[derive(Debug)]
 pub(crate) struct Request<'a> {
     pub(crate) method: &'a str,
-    pub(crate) version: Option<String>,
     pub(crate) route: &'static Route,
     /// What stands in the place of the template's first `{…}`.
     pub(crate) name: String,
-    query: &'a str,
+    target: Target<'a>,
     message: &'a AuthZReq<'a>,
 }
 
@@ -54,25 +53,25 @@ impl<'a> Request<'a> {
     /// Takes a request apart and finds its route.
     pub(crate) fn parse(message: &'a AuthZReq<'a>) -> Result<Self, Unreadable> {
         let method = message.request_method.as_ref();
-        let Target {
-            version,
-            path,
-            query,
-        } = Target::parse(&message.request_uri)?;
-        let Some((route, name)) = routes::find(method, &path) else {
+        let target = Target::parse(&message.request_uri)?;
+        let Some((route, name)) = routes::find(method, target.path()) else {
             return Err(Unreadable::UnknownRoute(format!(
                 "{method} {}",
-                printable(&path)
+                printable(target.path())
             )));
         };
         Ok(Self {
             method,
-            version,
             route,
-            name,
-            query,
+            name: name.to_owned(),
+            target,
             message,
         })
+    }
+
+    /// The version of the API that it speaks, if it says one.
+    pub(crate) fn version(&self) -> Option<&str> {
+        self.target.version()
     }
 
     /// Whether something was built once it is carried out.
@@ -171,7 +170,7 @@ impl<'a> Request<'a> {
 
     /// The query alone: of a route whose handler insists on a JSON body, or takes none, or reads the query itself.
     fn query(&self) -> Result<Form, Unreadable> {
-        Form::parse(self.query)
+        Form::parse(self.target.query)
     }
 
     /// The body of a route that has one in JSON. None is not an empty one: it was hidden.

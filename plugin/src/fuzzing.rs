@@ -66,7 +66,11 @@ pub fn go_path(target: &[u8]) {
         return;
     };
     let found = daemon::route(target);
-    let read = (read.version, read.path, read.query);
+    let read = (
+        read.version().map(str::to_owned),
+        read.path().to_owned(),
+        read.query,
+    );
     assert_eq!(Some(read), found);
 }
 

@@ -3,15 +3,17 @@
 //! gorilla/mux matches the *decoded* path, once decoded; it redirects unclean paths before any handler. Here a target is
 //! either read as dockerd will read it, or refused: what no client sends is not worth imitating.
 
+use std::borrow::Cow;
+
 use crate::unreadable::Unreadable;
 
 /// A request target, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target<'a> {
-    /// `1.44` of `/v1.44/…`.
-    pub(crate) version: Option<String>,
-    /// The decoded path below the version, with its leading slash.
-    pub(crate) path: String,
+    /// The decoded path. Most are written without an escape.
+    decoded: Cow<'a, str>,
+    /// How much of it is `/v1.44`; nothing if there is no version.
+    versioned: usize,
     /// The query as it stands, without `?`.
     pub(crate) query: &'a str,
 }
@@ -35,10 +37,8 @@ impl<'a> Target<'a> {
             .strip_prefix('v')
             .filter(|rest| rest.starts_with(|next: char| next == '.' || next.is_ascii_digit()))
             .filter(|_| path.len() > 1 + first.len());
-        let below = match version {
-            None => path.as_str(),
-            Some(_) => path.get(1 + first.len()..).unwrap_or_default(),
-        };
+        let versioned = version.map_or(0, |_| 1 + first.len());
+        let below = path.get(versioned..).unwrap_or_default();
         let counted = components.clone().count() - usize::from(SLASHED.contains(&below));
         let unclean = |component: &str| matches!(component, "" | "." | "..");
         if path.len() > 1 && components.take(counted).any(unclean) {
@@ -48,10 +48,20 @@ impl<'a> Target<'a> {
             return Err(Unreadable::Version);
         }
         Ok(Self {
-            version: version.map(str::to_owned),
-            path: below.to_owned(),
+            versioned,
+            decoded: path,
             query,
         })
+    }
+
+    /// `1.44` of `/v1.44/…`.
+    pub(crate) fn version(&self) -> Option<&str> {
+        self.decoded.get("/v".len()..self.versioned)
+    }
+
+    /// The decoded path below the version, with its leading slash.
+    pub(crate) fn path(&self) -> &str {
+        self.decoded.get(self.versioned..).unwrap_or_default()
     }
 }
 
@@ -67,9 +77,12 @@ fn is_version(text: &str) -> bool {
 }
 
 /// Decodes once. Escapes of letters, digits, dots, dashes and underscores serve only to hide what they stand for.
-fn decode_path(path: &str) -> Result<String, Unreadable> {
+fn decode_path(path: &str) -> Result<Cow<'_, str>, Unreadable> {
     if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Unreadable::PathUnclean);
+    }
+    if !path.contains('%') {
+        return Ok(Cow::Borrowed(path));
     }
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.bytes();
@@ -91,7 +104,8 @@ fn decode_path(path: &str) -> Result<String, Unreadable> {
         }
         bytes.push(decoded);
     }
-    String::from_utf8(bytes).map_err(|_| Unreadable::PathEscape)
+    let decoded = String::from_utf8(bytes).map_err(|_| Unreadable::PathEscape)?;
+    Ok(Cow::Owned(decoded))
 }
 
 /// The two routes that end in a slash. On all others, dockerd redirects or finds nothing.
@@ -109,12 +123,13 @@ mod tests {
 
     #[track_caller]
     fn check(uri: &str, expected: Result<(Option<&str>, &str), Unreadable>) {
-        let got = Target::parse(uri).map(|target| (target.version, target.path));
-        assert_eq!(
-            got,
-            expected.map(|(version, path)| (version.map(str::to_owned), path.to_owned())),
-            "{uri}"
-        );
+        let target = Target::parse(uri);
+        match (&target, expected) {
+            (Ok(target), Ok(expected)) => {
+                assert_eq!((target.version(), target.path()), expected, "{uri}");
+            }
+            (_, expected) => assert_eq!(target.err(), expected.err(), "{uri}"),
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@
 mod answer;
 mod audit;
 mod authorizer;
+mod call;
 mod engine;
 mod engine_api;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -1,20 +1,27 @@
 //! Serves the plugin protocol on a Unix socket.
+//!
+//! hyper alone: the engine waits for us on each call of its API, and of three routes nobody needs a router.
 
+use std::convert::Infallible;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Request, State};
-use axum::http::header::{CONNECTION, CONTENT_TYPE};
-use axum::http::{HeaderValue, Response};
-use axum::routing::post;
-use tokio::net::UnixListener;
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::answer::Answer;
 use crate::authorizer::Authorizer;
+use crate::call;
 use crate::message::{ACTIVATED, MEDIA_TYPE};
 
 /// What answers. Shared by all calls: what it consists of takes a dozen atomic operations to clone.
@@ -30,7 +37,7 @@ struct Gate {
 /// they are closed, connections are used up: each answer is the last on its own.
 ///
 /// # Errors
-/// When the listener fails.
+/// When the listener fails for good.
 pub async fn serve(
     listener: UnixListener,
     authorizer: Authorizer,
@@ -40,47 +47,90 @@ pub async fn serve(
         authorizer,
         shutdown: shutdown.clone(),
     });
-    let router = Router::new()
-        .route("/Plugin.Activate", post(activate))
-        .route("/AuthZPlugin.AuthZReq", post(authorize))
-        .route("/AuthZPlugin.AuthZRes", post(carried_out))
-        .with_state(gate);
-    axum::serve(listener, router)
-        .with_graceful_shutdown(async move {
-            shutdown.cancelled().await;
-            tokio::time::sleep(DRAIN).await;
-        })
-        .await
-}
-
-async fn activate(State(gate): State<Arc<Gate>>) -> Response<Body> {
-    gate.authorizer.activated();
-    gate.answer(ACTIVATED)
-}
-
-/// dockerd sends no `Content-Type`, so the body is taken as it is.
-async fn authorize(State(gate): State<Arc<Gate>>, request: Request) -> Response<Body> {
-    let body: Result<Bytes, _> = to_bytes(request.into_body(), MESSAGE_SIZE_MAX_BYTES).await;
-    match body {
-        Ok(body) => gate.answer(gate.authorizer.authorize(&body).await.to_json()),
-        Err(_) => gate.answer(gate.authorizer.too_large().to_json()),
+    let drained = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    let mut drained = pin!(drained);
+    let closing = CancellationToken::new();
+    let open = TaskTracker::new();
+    loop {
+        tokio::select! {
+            () = &mut drained => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    open.spawn(Arc::clone(&gate).converse(stream, closing.clone()));
+                }
+                // Too many open files, mostly: they will be fewer again.
+                Err(error) => {
+                    tracing::error!(%error, "the engine's connection could not be taken");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
     }
-}
-
-/// It comes after the deed, and undoes nothing. The body is read to its end whatever it is: a connection with a rest in it is
-/// closed, and dockerd waits a second before it tries another.
-async fn carried_out(State(gate): State<Arc<Gate>>, request: Request) -> Response<Body> {
-    if let Ok(body) = to_bytes(request.into_body(), MESSAGE_SIZE_MAX_BYTES).await {
-        gate.authorizer.carried_out(&body).await;
-    }
-    gate.answer(Answer::allow().to_json())
+    closing.cancel();
+    open.close();
+    open.wait().await;
+    Ok(())
 }
 
 // === impl Gate ===
 
 impl Gate {
-    fn answer(&self, body: impl Into<Body>) -> Response<Body> {
-        let mut response = Response::new(body.into());
+    /// Answers the calls of one connection, one after the other, until `closing`.
+    async fn converse(self: Arc<Self>, stream: UnixStream, closing: CancellationToken) {
+        let service = service_fn(|request| {
+            let gate = Arc::clone(&self);
+            async move { Ok::<_, Infallible>(gate.respond(request).await) }
+        });
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            biased;
+            ended = &mut connection => ended,
+            () = closing.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        // The engine went away, or is no engine.
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection of the engine's broke off");
+        }
+    }
+
+    async fn respond(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (head, body) = request.into_parts();
+        // The body is read to its end whatever it is: a connection with a rest in it is closed, and dockerd waits a second before it
+        // tries another.
+        let body = call::read(body).await;
+        if head.method != Method::POST {
+            return empty(StatusCode::METHOD_NOT_ALLOWED);
+        }
+        match (head.uri.path(), body) {
+            // dockerd sends no `Content-Type`, so the body is taken as it is.
+            ("/AuthZPlugin.AuthZReq", Ok(body)) => {
+                self.answer(self.authorizer.authorize(&body).await.to_json())
+            }
+            ("/AuthZPlugin.AuthZReq", Err(_)) => self.answer(self.authorizer.too_large().to_json()),
+            // It comes after the deed, and undoes nothing.
+            ("/AuthZPlugin.AuthZRes", body) => {
+                if let Ok(body) = body {
+                    self.authorizer.carried_out(&body).await;
+                }
+                self.answer(Answer::allow().to_json())
+            }
+            ("/Plugin.Activate", _) => {
+                self.authorizer.activated();
+                self.answer(Bytes::from_static(ACTIVATED.as_bytes()))
+            }
+            _ => empty(StatusCode::NOT_FOUND),
+        }
+    }
+
+    fn answer(&self, body: Bytes) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(body));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if self.shutdown.is_cancelled() {
@@ -90,9 +140,13 @@ impl Gate {
     }
 }
 
+fn empty(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    response
+}
+
 /// dockerd keeps two idle connections, and asks several times a second where anything goes on.
 const DRAIN: Duration = Duration::from_millis(300);
-
-/// 8 MiB: dockerd hands over bodies of up to 4 MiB (moby `pkg/authorization/authz.go`, `maxBodySize`), which as base64 are
-/// 5.4 MiB; the rest is room for headers and certificates.
-const MESSAGE_SIZE_MAX_BYTES: usize = 8 * 1024 * 1024;
+/// Before the next attempt to take a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);

@@ -85,7 +85,7 @@ async fn decide(
     let catalog = catalog::open_to_look(settings)?;
     let identity = Identity::new(registrar.clone()).with_catalog(catalog.clone());
     let authorizer = Authorizer::new(policy.current(), registrar, identity).with_catalog(catalog);
-    Ok(authorizer.authorize(request).await.to_json())
+    Ok(authorizer.authorize(request).await.to_json().into())
 }
 
 async fn ask_running(settings: &Settings, request: &[u8]) -> anyhow::Result<Vec<u8>> {

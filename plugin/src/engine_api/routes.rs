@@ -1,5 +1,8 @@
 //! The table of routes. `{name}` stands for anything that is not empty, slashes included, as in dockerd's own templates.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use super::Rule;
 
 /// One route of the Engine API.
@@ -15,6 +18,9 @@ pub(crate) struct Route {
     /// What it can do to images, in a line; empty if nothing.
     pub(super) bears: &'static str,
 }
+
+/// The rows, by method and first component of the template, in the table's order.
+type Index = HashMap<(&'static str, &'static str), Vec<&'static Route>>;
 
 // === impl Route ===
 
@@ -37,20 +43,45 @@ impl Route {
 /// The route of a request, and what stands in the place of its template's first `{…}`.
 ///
 /// HEAD is answered by dockerd where a row says so, and OPTIONS everywhere. A route that is unknown and reads is let pass.
-pub(super) fn find(method: &str, path: &str) -> Option<(&'static Route, String)> {
-    let rows = || ROUTES.iter().filter(move |route| route.method == method);
-    let exact = rows()
-        .find(|route| route.template == path)
-        .map(|route| (route, String::new()));
-    let named = || rows().find_map(|route| matched(route.template, path).map(|name| (route, name)));
-    exact.or_else(named).or_else(|| match method {
-        "GET" | "HEAD" | "OPTIONS" => Some((&UNKNOWN_READ, String::new())),
+pub(super) fn find<'a>(method: &str, path: &'a str) -> Option<(&'static Route, &'a str)> {
+    static INDEX: LazyLock<Index> = LazyLock::new(index);
+    let rows = |first| {
+        let rows = INDEX.get(&(method, first));
+        rows.into_iter().flatten().copied()
+    };
+    let first = first_component(path);
+    let exact = rows(first).find(|route| route.template == path);
+    let named = || {
+        let mut rows = rows(first).chain(rows(ANY));
+        rows.find_map(|route| matched(route.template, path).map(|name| (route, name)))
+    };
+    let unknown = || match method {
+        "GET" | "HEAD" | "OPTIONS" => Some((&UNKNOWN_READ, "")),
         _ => None,
-    })
+    };
+    exact
+        .map(|route| (route, ""))
+        .or_else(named)
+        .or_else(unknown)
+}
+
+/// Each request looks here: through a handful of rows and not through all.
+fn index() -> Index {
+    let mut index = Index::new();
+    for route in ROUTES {
+        let key = (route.method, first_component(route.template));
+        index.entry(key).or_default().push(route);
+    }
+    index
+}
+
+/// `containers` of `/containers/json`.
+fn first_component(path: &str) -> &str {
+    path.split('/').nth(1).unwrap_or_default()
 }
 
 /// What stands in the place of the first `{…}`, if `path` matches.
-fn matched(template: &str, path: &str) -> Option<String> {
+fn matched<'a>(template: &str, path: &'a str) -> Option<&'a str> {
     let (before, rest) = template.split_once('{')?;
     let (_, after) = rest.split_once('}')?;
     let inner = path.strip_prefix(before)?;
@@ -62,7 +93,7 @@ fn matched(template: &str, path: &str) -> Option<String> {
             .filter(|(_, second)| !second.is_empty())
             .map(|(first, _)| first)?,
     };
-    (!name.is_empty()).then(|| name.to_owned())
+    (!name.is_empty()).then_some(name)
 }
 
 /// A row of the table.
@@ -221,6 +252,9 @@ pub(crate) static ROUTES: &[Route] = &[
     row("GET", "/tasks/{id}/logs", Rule::Read, "1.29"),
 ];
 
+/// The first component of the one template that has a name for it.
+const ANY: &str = "{path}";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,9 +262,7 @@ mod tests {
     #[track_caller]
     fn check(method: &str, path: &str, expected: Option<(&str, &str)>) {
         let found = find(method, path);
-        let got = found
-            .as_ref()
-            .map(|(route, name)| (route.template, name.as_str()));
+        let got = found.as_ref().map(|(route, name)| (route.template, *name));
         assert_eq!(got, expected, "{method} {path}");
     }
 
