@@ -13,7 +13,7 @@ use ramgate_egress::Egress;
 use ramgate_mirror::{Inspector, Mirror};
 use ramgate_plugin::{Authorizer, Engine, Gates, Identity, Registrar, Watch};
 use ramgate_policy::{Registry, Steering};
-use ramgate_provenance::{Canaries, Ledger};
+use ramgate_provenance::{Canaries, Delegations, Ledger};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -164,6 +164,7 @@ fn start(
         metrics.register(&mut registry);
     }
     let canaries = Canaries::default();
+    let delegations = Delegations::default();
     let registrar = registrar(settings, Arc::clone(&shared.ledger), canaries.clone())?;
     let office = Office::new(
         Desk::new(registrar.clone()),
@@ -174,7 +175,8 @@ fn start(
     if let Some(listener) = listeners.plugin {
         let identity = Identity::new(registrar.clone()).with_catalog(catalog.clone());
         let authorizer = Authorizer::new(policy.current(), registrar.clone(), identity.clone())
-            .with_catalog(catalog.clone());
+            .with_catalog(catalog.clone())
+            .with_delegations(delegations.clone());
         authorizer.metrics().register(&mut registry);
         let plugin = ramgate_plugin::serve(listener, authorizer, shutdown.clone());
         gates.spawn(plugin);
@@ -184,7 +186,10 @@ fn start(
     let mut serving = None;
     let mut inspection = None;
     if let Some((listener, part)) = listeners.mirror.zip(settings.mirror.as_ref()) {
-        let config = mirror_config(part, canaries.clone())?;
+        let config = ramgate_mirror::Config {
+            delegations,
+            ..mirror_config(part, canaries.clone())?
+        };
         let mirror = Mirror::new(config, policy.current(), Arc::clone(&shared.ledger))
             .context("mirror")?
             .with_catalog(catalog.clone());

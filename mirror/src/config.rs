@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ramgate_policy::Registry;
-use ramgate_provenance::Canaries;
+use ramgate_provenance::{Canaries, Delegations};
 use reqwest::Url;
 
 pub use crate::credentials::{Login, LoginSource};
@@ -33,6 +33,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Hosts that the daemon is asked for to see whether it comes past here.
     pub canaries: Canaries,
+    /// For whom the daemon fetches just now, beside itself.
+    pub delegations: Delegations,
 }
 
 /// Where a registry is really reached.
@@ -75,6 +77,7 @@ impl Config {
             docker_config: None,
             timeouts: Timeouts::default(),
             canaries: Canaries::default(),
+            delegations: Delegations::default(),
         }
     }
 }

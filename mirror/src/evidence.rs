@@ -1,6 +1,6 @@
 //! What is known of content speaks beside the name that it is asked for under, and is heard before the store is.
 
-use ramgate_policy::{Digest, Permit, Policy, Subject};
+use ramgate_policy::{Digest, Permit, Policy};
 
 use crate::answer::Unserved;
 use crate::audit;
@@ -21,10 +21,7 @@ impl Mirror {
     ) -> Result<(), Unserved> {
         let known = self.origins().repositories(digest)?;
         let named = permit.repository();
-        let judged = self
-            .catalog()
-            .settle(|categories| policy.evaluate_copy(named, &known, &Subject::Daemon, categories))
-            .await;
+        let judged = self.admit_copy(named, &known, policy).await;
         let grant = judged.map_err(|denial| Unserved::Denied(Box::new(denial)))?;
         if let Some(denial) = grant.as_ref().and_then(|grant| grant.suppressed()) {
             audit::suppressed(permit, digest, denial);

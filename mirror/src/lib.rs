@@ -10,6 +10,7 @@
 mod absent;
 mod ambiguity;
 mod answer;
+mod asker;
 mod audit;
 mod blobs;
 mod challenge;

@@ -10,9 +10,7 @@ use axum::http::header::RANGE;
 use axum::http::request::Parts;
 use axum::http::{Method, Request, Response};
 use ramgate_catalog::Catalog;
-use ramgate_policy::{
-    Action, Decision, Permit, Policy, Registry, Repository, Request as Question, Subject,
-};
+use ramgate_policy::{Permit, Policy, Registry, Repository};
 use ramgate_provenance::Ledger;
 use thiserror::Error;
 use tracing::Instrument as _;
@@ -161,19 +159,14 @@ impl Mirror {
             return Answered::plain(kind, answer::canary());
         }
         let policy = self.policy();
-        let question = Question {
-            repository,
-            action: Action::Pull,
-            subject: &Subject::Daemon,
-        };
         let denied = |denial: &_| {
             audit::denied(repository, &target, denial, started);
             self.metrics().denied(denial.reason().code());
             Answered::plain(kind, answer::denied(denial))
         };
-        let permit = match self.catalog.evaluate(&policy, &question).await {
-            Decision::Allow(permit) => permit,
-            Decision::Deny(denial) => return denied(&denial),
+        let permit = match self.admit_pull(repository, &policy).await {
+            Ok(permit) => permit,
+            Err(denial) => return denied(&denial),
         };
         let (mut response, source) = match self.find(&permit, &policy, &target, asked).await {
             Ok((response, source)) => (response, source),

@@ -37,6 +37,8 @@ pub(crate) enum Refusal {
     NoGates(Vec<String>),
     /// The plugin would be switched off through itself.
     OwnPlugin,
+    /// Something else is under way that must not meet it.
+    Meanwhile(String),
 }
 
 // === impl Answer ===
@@ -75,6 +77,7 @@ impl Answer {
                  and proxy: {}",
                 missing.join("; ")
             ),
+            Refusal::Meanwhile(problem) => format!("{problem}; try again when that has ended"),
             Refusal::OwnPlugin => {
                 "this plugin holds the policy of your administrators and is not switched off or changed through the engine".to_owned()
             }
@@ -122,6 +125,7 @@ impl Refusal {
             Self::Timeout => "timeout",
             Self::NoGates(_) => "gates-not-in-force",
             Self::OwnPlugin => "own-plugin",
+            Self::Meanwhile(_) => "meanwhile",
         }
     }
 
@@ -136,7 +140,8 @@ impl Refusal {
             | Self::Unevaluated(_)
             | Self::Timeout
             | Self::NoGates(_)
-            | Self::OwnPlugin => "engine gate".to_owned(),
+            | Self::OwnPlugin
+            | Self::Meanwhile(_) => "engine gate".to_owned(),
         }
     }
 }

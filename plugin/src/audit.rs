@@ -74,7 +74,10 @@ pub(crate) fn refused(
         };
     }
     match refusal {
-        Refusal::Denied { .. } | Refusal::NoGates(_) | Refusal::OwnPlugin => {
+        Refusal::Denied { .. }
+        | Refusal::NoGates(_)
+        | Refusal::OwnPlugin
+        | Refusal::Meanwhile(_) => {
             event!(info, "request denied")
         }
         Refusal::Unreadable(_) => event!(warn, "request unreadable"),

@@ -12,7 +12,7 @@ use ramgate_policy::{
     Action, Decision, Denial, Grant, ImageName, LocalDecision, LocalImage, Policy, Repository,
     Request as PolicyRequest, Steering, Subject, TunnelDecision,
 };
-use ramgate_provenance::DecisionId;
+use ramgate_provenance::{DecisionId, Delegations};
 
 use crate::answer::{Answer, Refusal};
 use crate::audit::{self, Facts};
@@ -32,6 +32,7 @@ pub struct Authorizer {
     registrar: Registrar,
     identity: Identity,
     catalog: Catalog,
+    delegations: Delegations,
 }
 
 /// What was judged last, for the log.
@@ -64,16 +65,13 @@ struct Case<'a> {
 impl Authorizer {
     /// Authorizes by `policy`, which is read anew for each request.
     #[must_use]
-    pub const fn new(
-        policy: Arc<ArcSwap<Policy>>,
-        registrar: Registrar,
-        identity: Identity,
-    ) -> Self {
+    pub fn new(policy: Arc<ArcSwap<Policy>>, registrar: Registrar, identity: Identity) -> Self {
         Self {
             policy,
             registrar,
             identity,
             catalog: Catalog::none(),
+            delegations: Delegations::default(),
         }
     }
 
@@ -81,6 +79,15 @@ impl Authorizer {
     #[must_use]
     pub fn with_catalog(self, catalog: Catalog) -> Self {
         Self { catalog, ..self }
+    }
+
+    /// Tells the mirror, which shares `delegations`, for whom the daemon fetches.
+    #[must_use]
+    pub fn with_delegations(self, delegations: Delegations) -> Self {
+        Self {
+            delegations,
+            ..self
+        }
     }
 
     /// Answers one AuthZReq.
@@ -132,6 +139,11 @@ impl Authorizer {
         let grant = case.grant;
         match judged {
             Ok(Ok(())) => {
+                if request.brings_images()
+                    && let Err(refusal) = self.begin(&subject, &questions, &policy).await
+                {
+                    return self.refuse(&facts, &subject, &refusal, &policy, started);
+                }
                 audit::allowed(&facts, &subject, grant.as_ref(), started);
                 let suppressed = grant.is_some_and(|grant| grant.suppressed().is_some());
                 let outcome = match suppressed {
@@ -139,10 +151,6 @@ impl Authorizer {
                     false => Outcome::Allow,
                 };
                 self.count(&facts, outcome, &policy, started);
-                if request.brings_images() {
-                    let open = self.registrar.open_requests();
-                    open.begin(subject.principal(), &questions);
-                }
                 Answer::allow()
             }
             Ok(Err(refusal)) => self.refuse(&facts, &subject, &refusal, &policy, started),
@@ -153,6 +161,7 @@ impl Authorizer {
     /// Hears that a daemon has begun to ask. It may be another version than the last one.
     pub(crate) fn activated(&self) {
         self.registrar.engine().forget();
+        self.delegations.forget();
     }
 
     /// Hears that a request was carried out, and takes in what it brought before the next one can ask for it.
@@ -182,8 +191,7 @@ impl Authorizer {
             }
         })
         .await;
-        let open = self.registrar.open_requests();
-        open.end(message.subject().principal(), &questions);
+        self.end(&message.subject(), &questions);
         // The watch, or the next question about the image, will do it.
         match taken {
             Ok(Ok(())) => {}
@@ -224,6 +232,18 @@ impl Authorizer {
             if self.registrar.gates().is_canary(repository.registry().host()))
     }
 
+    pub(crate) fn registrar(&self) -> &Registrar {
+        &self.registrar
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    pub(crate) fn delegations(&self) -> &Delegations {
+        &self.delegations
+    }
+
     /// The answer to a message that was not even taken in.
     pub(crate) fn too_large(&self) -> Answer {
         let (facts, started) = (Facts::default(), Instant::now());
@@ -262,7 +282,10 @@ impl Authorizer {
             Refusal::Unevaluated(_) | Refusal::Timeout => {
                 self.metrics().unevaluated(refusal.code());
             }
-            Refusal::Denied { .. } | Refusal::NoGates(_) | Refusal::OwnPlugin => {}
+            Refusal::Denied { .. }
+            | Refusal::NoGates(_)
+            | Refusal::OwnPlugin
+            | Refusal::Meanwhile(_) => {}
         }
         self.count(facts, Outcome::Deny, policy, started);
         Answer::refuse(refusal, id)

@@ -6,6 +6,7 @@
 mod canary;
 mod chain;
 mod decision_id;
+mod delegation;
 mod judgement;
 mod ledger;
 mod record;
@@ -14,6 +15,7 @@ mod verifier;
 pub use canary::{Canaries, Canary};
 pub use chain::chain_ids;
 pub use decision_id::DecisionId;
+pub use delegation::Delegations;
 pub use judgement::Judge;
 pub use ledger::{Ledger, LedgerError, Mount, Opened};
 pub use record::{Base, Record, Way};

@@ -10,6 +10,7 @@ mod operation;
 mod place;
 mod pulls;
 mod requests;
+mod subjects;
 pub(crate) mod trials;
 
 use trials::Scenario;
@@ -86,6 +87,10 @@ pub(crate) const SCENARIOS: [(&str, Scenario); 21] = [
     (
         "status_is_well_and_a_refusal_is_explained_by_its_id",
         operation::status_and_audit,
+    ),
+    (
+        "callers_with_certificates_have_what_their_names_may",
+        subjects::by_certificate,
     ),
     (
         "what_doctor_calls_enforced_fails_and_what_it_calls_open_goes_through",

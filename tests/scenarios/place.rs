@@ -78,6 +78,19 @@ impl Place {
         Ok(())
     }
 
+    /// Waits until the audit log has more than `before` lines with `text`.
+    pub(super) fn wait_for_audit(&self, text: &str, before: usize) -> Result<()> {
+        let started = Instant::now();
+        while self.audited(text)? <= before {
+            ensure!(
+                started.elapsed() < Duration::from_secs(10),
+                "the audit log does not say `{text}`"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
     pub(super) fn count(&self, message: &str) -> usize {
         self.lab.ramgate_log().matches(message).count()
     }

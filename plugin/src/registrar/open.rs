@@ -99,6 +99,18 @@ impl OpenRequests {
         self.only(&Brings::Local(LocalImage::Build))
     }
 
+    /// Whether anybody else's build may be under way.
+    pub(crate) fn has_build_of_another(&self, principal: &str) -> bool {
+        let open = lock(&self.open);
+        let build = Brings::Local(LocalImage::Build);
+        open.dropped.is_some_and(|at| at.elapsed() < OPEN_MAX)
+            || open.requests.iter().any(|request| {
+                request.principal != principal
+                    && request.begun.elapsed() < OPEN_MAX
+                    && request.brings.contains(&build)
+            })
+    }
+
     fn only(&self, wanted: &Brings) -> Option<String> {
         let open = lock(&self.open);
         if open.dropped.is_some_and(|at| at.elapsed() < OPEN_MAX) {

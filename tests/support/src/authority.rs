@@ -1,11 +1,15 @@
 //! The certificate authority of a lab, made when it starts: the one that its root trusts beside the public ones.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose,
+};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 
@@ -28,7 +32,7 @@ impl Authority {
         let key = KeyPair::generate().context("making the lab's CA key")?;
         let certificate = params.self_signed(&key).context("signing the lab's CA")?;
         Ok(Self {
-            pem: pem(certificate.der()),
+            pem: pem("CERTIFICATE", certificate.der()),
             issuer: Issuer::new(params, key),
         })
     }
@@ -36,6 +40,23 @@ impl Authority {
     /// The authority's certificate.
     pub(crate) fn pem(&self) -> &str {
         &self.pem
+    }
+
+    /// A certificate with the common name `name`, for a server at `address` or a client, and its key, both as PEM.
+    pub(crate) fn identity(&self, name: &str, address: &str) -> Result<(String, String)> {
+        let key = KeyPair::generate().context("making a key")?;
+        let mut params = CertificateParams::new(vec![address.to_owned()])?;
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ClientAuth,
+            ExtendedKeyUsagePurpose::ServerAuth,
+        ];
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        Ok((
+            pem("CERTIFICATE", certificate.der()),
+            pem("PRIVATE KEY", &key.serialize_der()),
+        ))
     }
 
     /// The TLS side of a server that answers to `names`.
@@ -58,15 +79,15 @@ impl Authority {
 }
 
 /// RFC 7468. rcgen's own wants a second version of base64 in the tree.
-fn pem(certificate: &[u8]) -> String {
-    let encoded = STANDARD.encode(certificate);
-    let mut pem = "-----BEGIN CERTIFICATE-----\n".to_owned();
+fn pem(label: &str, content: &[u8]) -> String {
+    let encoded = STANDARD.encode(content);
+    let mut pem = format!("-----BEGIN {label}-----\n");
     for (index, letter) in encoded.char_indices() {
         if index > 0 && index % 64 == 0 {
             pem.push('\n');
         }
         pem.push(letter);
     }
-    pem.push_str("\n-----END CERTIFICATE-----\n");
+    let _ = writeln!(pem, "\n-----END {label}-----");
     pem
 }

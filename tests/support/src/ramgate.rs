@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::command::{Process, wait_until};
 use crate::lab::{Lab, lock};
@@ -195,7 +195,16 @@ impl Lab {
     ///
     /// When the engine does not read `hosts.toml` and should.
     pub fn steer_engine(&self, steering: Steering) -> Result<()> {
-        let mut configuration = Map::new();
+        self.steer_engine_with(steering, &json!({}))
+    }
+
+    /// As [`Self::steer_engine`], with `extra` in `daemon.json`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::steer_engine`].
+    pub fn steer_engine_with(&self, steering: Steering, extra: &Value) -> Result<()> {
+        let mut configuration = extra.as_object().cloned().unwrap_or_default();
         let mut configure = |key: &str, value| configuration.insert(key.to_owned(), value);
         if steering.plugin {
             configure("authorization-plugins", json!(["ramgate"]));

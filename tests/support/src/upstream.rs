@@ -61,6 +61,8 @@ pub enum Fault {
     CorruptBlobs,
     /// Closes every connection as soon as it is made.
     HangUp,
+    /// Keeps what is asked waiting until the fault is another, half a minute at most.
+    Stall,
 }
 
 /// What a stand-in stands for.
@@ -246,6 +248,12 @@ impl Shared {
     }
 
     async fn respond(&self, request: http::Request<Incoming>) -> Result<Answer> {
+        for _ in 0..STALL_ROUNDS_MAX {
+            if *lock(&self.fault) != Some(Fault::Stall) {
+                break;
+            }
+            tokio::time::sleep(STALL_ROUND).await;
+        }
         let fault = *lock(&self.fault);
         if let Some(Fault::Answer(status)) = fault {
             return Ok(plain(status, format!("{status}\n")));
@@ -399,3 +407,6 @@ fn listener(listener: TcpListener) -> Result<tokio::net::TcpListener> {
     listener.set_nonblocking(true)?;
     Ok(tokio::net::TcpListener::from_std(listener)?)
 }
+
+const STALL_ROUND: Duration = Duration::from_millis(20);
+const STALL_ROUNDS_MAX: u32 = 1_500;
