@@ -363,6 +363,14 @@ impl Case<'_> {
                     return Err(Refusal::NoGates(missing));
                 }
             }
+            Question::Plugin(name) => {
+                let found = self.registrar.engine().plugin_reference(name).await;
+                // What is not there does not run.
+                if let Some(reference) = found.map_err(Refusal::unevaluated)? {
+                    self.repository(&self::reference(&reference)?, Action::Pull)
+                        .await;
+                }
+            }
             Question::OwnPlugin => return Err(Refusal::OwnPlugin),
         }
         Ok(())

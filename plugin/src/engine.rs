@@ -8,6 +8,7 @@ mod container;
 mod event;
 mod image;
 mod info;
+mod plugin;
 mod service;
 mod version;
 
@@ -29,6 +30,7 @@ pub(crate) use container::{Container, ImageMount, ListedContainer};
 pub(crate) use event::{Event, Events, Happening};
 pub(crate) use image::{Image, ListedImage};
 pub(crate) use info::Info;
+use plugin::Plugin;
 use service::Service;
 use version::Version;
 
@@ -119,6 +121,17 @@ impl Engine {
     ) -> Result<Option<String>, EngineError> {
         let service: Option<Service> = self.ask(&format!("/services/{}", escaped(service))).await?;
         Ok(service.and_then(Service::previous_image))
+    }
+
+    /// What a managed plugin was fetched from, or made as; `None` if there is none by this name or ID.
+    pub(crate) async fn plugin_reference(
+        &self,
+        plugin: &str,
+    ) -> Result<Option<String>, EngineError> {
+        let plugin: Option<Plugin> = self
+            .ask(&format!("/plugins/{}/json", escaped(plugin)))
+            .await?;
+        Ok(plugin.map(Plugin::reference))
     }
 
     /// Whether the daemon speaks HTTP/2 on its socket; remembered for a few seconds, since it is asked at each pull, and no longer

@@ -122,6 +122,7 @@ impl<'a> Request<'a> {
             Rule::UpgradePlugin => plugins::upgrade(self),
             Rule::PushPlugin => plugins::push(self),
             Rule::CreatePlugin => plugins::create(self),
+            Rule::EnablePlugin => plugins::enable(self),
             Rule::ChangePlugin => plugins::change(self),
         }
     }

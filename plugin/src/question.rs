@@ -34,6 +34,8 @@ pub(crate) enum Question {
     Http1,
     /// Are mirror and egress gate in force? For what makes the daemon pull without asking.
     Gates,
+    /// May what this managed plugin was fetched from be pulled? The engine says what that was.
+    Plugin(String),
     /// Is this the plugin that asks? It is not to be switched off through itself.
     OwnPlugin,
 }

@@ -58,11 +58,13 @@ pub(crate) struct Attempt {
     pub(crate) open: Option<Open>,
 }
 
-/// Where an attempt gets through. The day it no longer does, its trial fails, so that the line is taken out.
+/// Where an attempt gets through, and how far. Should it get further, or one day no longer so far, its trial fails.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Open {
     pub(crate) engines: Vec<String>,
+    /// What it gets, and nothing else.
+    pub(crate) gets: Vec<Goal>,
     pub(crate) why: String,
 }
 
@@ -127,7 +129,7 @@ pub(crate) enum Goal {
     Pushed,
     /// A service that names such an image.
     Service,
-    /// A managed plugin.
+    /// A managed plugin, or that one runs which was there.
     Plugin,
     /// What was denied was handed out: a manifest, a blob, a file, or what a program of such an image has printed.
     Bytes,
@@ -196,11 +198,13 @@ fn check(attempt: &Attempt) -> Result<()> {
         );
     }
     ensure!(
-        attempt
-            .open
-            .as_ref()
-            .is_none_or(|open| !open.engines.is_empty() && !open.why.is_empty()),
-        "what is open says where and why"
+        attempt.open.as_ref().is_none_or(|open| ![
+            open.engines.is_empty(),
+            open.gets.is_empty(),
+            open.why.is_empty()
+        ]
+        .contains(&true)),
+        "what is open says where, how far and why"
     );
     if let Some(control) = &attempt.control {
         ensure!(
@@ -229,10 +233,11 @@ impl Attempt {
         self.engines.is_empty() || self.engines.iter().any(|name| name == engine)
     }
 
-    /// Whether it is known to get through on this engine.
-    pub(crate) fn is_open_on(&self, engine: &str) -> bool {
+    /// What it is known to get on this engine; nothing, for all but a few.
+    pub(crate) fn gets_on(&self, engine: &str) -> &[Goal] {
         let open = self.open.as_ref();
-        open.is_some_and(|open| open.engines.iter().any(|name| name == engine))
+        let open = open.filter(|open| open.engines.iter().any(|name| name == engine));
+        open.map_or(&[], |open| &open.gets)
     }
 
     /// The engine that its control runs on.

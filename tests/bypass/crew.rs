@@ -109,8 +109,7 @@ impl Work {
         let outcome = ready.attempt(attempt)?;
         *stage = Some(ready);
         match self.gates {
-            Gates::InForce if attempt.is_open_on(self.kind.name()) => outcome.expect_something(),
-            Gates::InForce => outcome.expect_nothing(),
+            Gates::InForce => outcome.expect_only(attempt.gets_on(self.kind.name())),
             Gates::Open => outcome.expect_control(attempt),
         }
     }

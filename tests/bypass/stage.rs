@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use ramgate_lab::{EngineKind, Lab, LabOptions, Steering};
 use serde_json::{Value, json};
 
-use crate::attempt::{Act, Attempt, Request};
+use crate::attempt::{Act, Attempt, Goal, Request};
 use crate::vocabulary::{self, Vocabulary};
 use crate::wire;
 use crate::world::{self, Finding, State};
@@ -234,8 +234,10 @@ impl Stage {
                 ask("DELETE", &format!("/images/{name}?force=1"));
             }
         }
-        for plugin in self.now.plugins.difference(&state.plugins) {
-            ask("DELETE", &format!("/plugins/{plugin}?force=1"));
+        for (plugin, runs) in &self.now.plugins {
+            if state.plugins.get(plugin) != Some(runs) {
+                ask("DELETE", &format!("/plugins/{plugin}?force=1"));
+            }
         }
         Ok(removed)
     }
@@ -244,27 +246,28 @@ impl Stage {
 // === impl Outcome ===
 
 impl Outcome {
-    /// An error unless nothing came of it.
-    pub(crate) fn expect_nothing(self) -> Result<()> {
-        if self.findings.is_empty() {
-            return Ok(());
-        }
+    /// An error unless it got what is `known` to be open, which mostly is nothing, and nothing else.
+    pub(crate) fn expect_only(self, known: &[Goal]) -> Result<()> {
+        let further = |finding: &&Finding| !known.contains(&finding.goal);
         let findings: Vec<String> = self
             .findings
             .iter()
+            .filter(further)
             .map(|finding| format!("{:?}: {}", finding.goal, finding.detail))
             .collect();
-        bail!(
-            "it got through:\n{}\nanswered: {}",
-            findings.join("\n"),
-            self.answer
-        )
-    }
-
-    /// An error if nothing came of an attempt that is known to get through.
-    pub(crate) fn expect_something(self) -> Result<()> {
-        if self.findings.is_empty() {
-            bail!("it no longer gets through: take `open` out of it");
+        if !findings.is_empty() {
+            bail!(
+                "it got through:\n{}\nanswered: {}",
+                findings.join("\n"),
+                self.answer
+            );
+        }
+        for goal in known {
+            let got = self.findings.iter().any(|finding| finding.goal == *goal);
+            ensure!(
+                got,
+                "it no longer gets through: take {goal:?} out of `open`"
+            );
         }
         Ok(())
     }

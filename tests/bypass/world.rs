@@ -20,7 +20,8 @@ pub(crate) struct State {
     pub(crate) containers: BTreeMap<String, Container>,
     /// Each service by its ID and the image it names.
     pub(crate) services: BTreeSet<(String, String)>,
-    pub(crate) plugins: BTreeSet<String>,
+    /// Each managed plugin by its name, and whether it runs.
+    pub(crate) plugins: BTreeMap<String, bool>,
     pub(crate) in_swarm: bool,
 }
 
@@ -84,7 +85,8 @@ impl State {
             }
         }
         for plugin in list(get("/plugins")?) {
-            state.plugins.insert(text(&plugin, "/Name"));
+            let runs = plugin.pointer("/Enabled") == Some(&Value::Bool(true));
+            state.plugins.insert(text(&plugin, "/Name"), runs);
         }
         Ok(state)
     }
@@ -114,8 +116,14 @@ impl State {
                 found(Goal::Service, format!("the service {id} of {image}"));
             }
         }
-        for plugin in self.plugins.difference(&before.plugins) {
-            found(Goal::Plugin, format!("the plugin {plugin}"));
+        for (plugin, runs) in &self.plugins {
+            let known = before.plugins.get(plugin);
+            if known.is_none() || (*runs && known == Some(&false)) {
+                found(
+                    Goal::Plugin,
+                    format!("the plugin {plugin}, which runs: {runs}"),
+                );
+            }
         }
         findings
     }

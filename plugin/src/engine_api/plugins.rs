@@ -66,6 +66,19 @@ pub(super) fn change(request: &Request<'_>) -> Read {
     Ok(named(&request.name)?.map_or(Reading::Pass, |question| Reading::Ask(vec![question])))
 }
 
+/// `POST /plugins/{name}/enable`: runs a plugin that may have come under another policy. dockerd waits for a form here as well.
+pub(super) fn enable(request: &Request<'_>) -> Read {
+    let mut questions = Vec::new();
+    request.form(&mut questions)?;
+    if !is_own(&request.name) {
+        questions.push(Question::Plugin(request.name.clone()));
+    }
+    Ok(match questions.is_empty() {
+        true => Reading::Pass,
+        false => Reading::Ask(questions),
+    })
+}
+
 /// The question about what a plugin is fetched from.
 fn fetched(remote: &str) -> Result<Question, Unreadable> {
     if remote.is_empty() {

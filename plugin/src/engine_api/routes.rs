@@ -214,7 +214,7 @@ pub(crate) static ROUTES: &[Route] = &[
     row("GET", "/plugins/{name}", Rule::Read, "1.24").until("1.24"),
     row("DELETE", "/plugins/{name}", Rule::ChangePlugin, "1.24").bears("may remove ramgate"),
     row("POST", "/plugins/{name}/disable", Rule::ChangePlugin, "1.24").bears("may switch ramgate off"),
-    row("POST", "/plugins/{name}/enable", Rule::NoImage, "1.24").bears("runs a plugin whose content was judged when it came"),
+    row("POST", "/plugins/{name}/enable", Rule::EnablePlugin, "1.24").bears("runs a plugin that may have come under another policy"),
     row("GET", "/plugins/{name}/json", Rule::Read, "1.25"),
     row("POST", "/plugins/{name}/push", Rule::PushPlugin, "1.25").bears("brings a plugin out"),
     row("POST", "/plugins/{name}/set", Rule::ChangePlugin, "1.25").bears("may change ramgate"),

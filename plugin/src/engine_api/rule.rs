@@ -51,6 +51,8 @@ pub(crate) enum Rule {
     PushPlugin,
     /// Make a managed plugin from files.
     CreatePlugin,
+    /// Run a managed plugin that is there.
+    EnablePlugin,
     /// Switch off, remove or change a managed plugin, which may be this one.
     ChangePlugin,
 }
@@ -59,7 +61,7 @@ pub(crate) enum Rule {
 
 impl Rule {
     /// Every rule, in the order of the document.
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::Read,
         Self::NoImage,
         Self::CreateImage,
@@ -84,6 +86,7 @@ impl Rule {
         Self::UpgradePlugin,
         Self::PushPlugin,
         Self::CreatePlugin,
+        Self::EnablePlugin,
         Self::ChangePlugin,
     ];
 
@@ -114,6 +117,7 @@ impl Rule {
             Self::UpgradePlugin => "upgrade plugin",
             Self::PushPlugin => "push plugin",
             Self::CreatePlugin => "create plugin",
+            Self::EnablePlugin => "enable plugin",
             Self::ChangePlugin => "change plugin",
         }
     }
@@ -160,6 +164,7 @@ impl Rule {
             }
             Self::PushPlugin => "push of the repository; no plugin by its ID",
             Self::CreatePlugin => "`local-images.load`; not under the name of ramgate",
+            Self::EnablePlugin => "pull of what it came from; ramgate itself is let pass",
             Self::ChangePlugin => "that it is not ramgate, and no plugin by its ID",
         }
     }

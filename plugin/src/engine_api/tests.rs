@@ -108,6 +108,7 @@ fn told(question: &Question) -> String {
         Question::Registry(registry) => format!("registry {registry}"),
         Question::Http1 => "http1".to_owned(),
         Question::Gates => "gates".to_owned(),
+        Question::Plugin(name) => format!("plugin {name}"),
         Question::OwnPlugin => "own plugin".to_owned(),
     }
 }
@@ -388,6 +389,10 @@ fn a_plugin_is_judged_by_what_it_is_and_whom_it_displaces() {
     Sent::new("DELETE", "/plugins/ghcr.io/acme/ramgate:1?force=1").asks(&[own]);
     Sent::post("/plugins/other/disable").asks(&[]);
     Sent::post("/plugins/ramgate/enable?timeout=0").asks(&[]);
+    Sent::post("/plugins/acme/x/enable?timeout=0").asks(&["plugin acme/x"]);
+    Sent::new("POST", "/plugins/acme/x/enable?timeout=0")
+        .header(FORM.0, FORM.1)
+        .refused(&Unreadable::FormBody);
     Sent::post("/plugins/ghcr.io/acme/x/push").asks(&["push ghcr.io/acme/x"]);
 }
 

@@ -138,6 +138,7 @@ impl Brings {
             Question::Repository(_, Action::Push | Action::Run)
             | Question::Image(_)
             | Question::Container(_)
+            | Question::Plugin(_)
             | Question::PreviousService(_)
             | Question::Host(..)
             | Question::Registry(_)
