@@ -10,6 +10,7 @@
 mod absent;
 mod ambiguity;
 mod answer;
+mod asking;
 mod audit;
 mod blobs;
 mod challenge;

@@ -9,10 +9,9 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
-use super::bucket::failed;
+use super::object::Object;
 use super::pieces::{Pieces, Seat};
 
 /// Content that can be read.
@@ -26,7 +25,7 @@ pub(crate) struct Content {
 #[derive(Clone, Debug)]
 enum Source {
     File(Arc<File>),
-    Object(Arc<dyn ObjectStore>, object_store::path::Path),
+    Object(Object),
 }
 
 // === impl Content ===
@@ -40,16 +39,19 @@ impl Content {
         }
     }
 
-    pub(crate) fn object(
-        store: Arc<dyn ObjectStore>,
-        path: object_store::path::Path,
-        size: u64,
-        pieces: Arc<Pieces>,
-    ) -> Self {
+    pub(super) const fn object(object: Object, pieces: Arc<Pieces>) -> Self {
         Self {
-            source: Source::Object(store, path),
-            size,
+            size: object.size(),
+            source: Source::Object(object),
             pieces,
+        }
+    }
+
+    /// For who checks it anyway. What is in a directory is not checked when it is read.
+    pub(crate) fn unchecked(self) -> Self {
+        match self.source {
+            Source::Object(object) => Self::object(object.unchecked(), self.pieces),
+            Source::File(file) => Self::file(file, self.size, self.pieces),
         }
     }
 
@@ -87,17 +89,7 @@ impl Content {
                 })
                 .boxed()
             }
-            Source::Object(store, path) => {
-                let options = GetOptions {
-                    range: (!range.is_empty()).then_some(GetRange::Bounded(range)),
-                    ..GetOptions::default()
-                };
-                let begun = async move {
-                    let got = store.get_opts(&path, options).await.map_err(failed)?;
-                    Ok::<_, io::Error>(got.into_stream().map_err(failed))
-                };
-                futures_util::stream::once(begun).try_flatten().boxed()
-            }
+            Source::Object(object) => object.stream(range),
         }
     }
 
@@ -105,7 +97,11 @@ impl Content {
     pub(crate) async fn read(&self, seat: &Seat, range: Range<u64>) -> io::Result<Bytes> {
         match &self.source {
             Source::File(file) => read(file, seat, range).await,
-            Source::Object(store, path) => store.get_range(path, range).await.map_err(failed),
+            Source::Object(object) => {
+                let mut pieces = object.clone().stream(range);
+                let piece = pieces.try_next().await?;
+                piece.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+            }
         }
     }
 }
