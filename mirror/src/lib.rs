@@ -24,6 +24,7 @@ mod freshness;
 pub mod fuzzing;
 mod inspection;
 mod intake;
+mod lane;
 mod lists;
 mod manifest;
 mod manifests;
@@ -43,6 +44,7 @@ mod tags;
 mod token;
 mod upkeep;
 mod upstream;
+mod wire;
 
 pub use config::{Config, Login, LoginSource, Timeouts, Upstream};
 pub use credentials::is_helper_name;
