@@ -75,7 +75,7 @@ impl Lane {
 /// Whether this is, or is a piece of, what stands in for a part.
 pub(crate) fn stands_in(bytes: &[u8]) -> bool {
     let start = STAND_IN.as_ptr().addr();
-    (start..start + STAND_IN.len()).contains(&bytes.as_ptr().addr())
+    !bytes.is_empty() && (start..start + STAND_IN.len()).contains(&bytes.as_ptr().addr())
 }
 
 /// A part and its stand-in have lost one another.
