@@ -68,7 +68,15 @@ impl Unserved {
         match self {
             Self::Upstream(error) => Some(error),
             Self::Shared(problem) => problem.upstream(),
-            _ => None,
+            Self::Mismatch
+            | Self::Denied(_)
+            | Self::Unreadable(_)
+            | Self::List
+            | Self::Manifest(_)
+            | Self::TooLarge
+            | Self::Store(_)
+            | Self::Ledger(_)
+            | Self::Range { .. } => None,
         }
     }
 

@@ -74,7 +74,6 @@ impl Paced {
         }
         let least = self.waited.as_secs_f64() * f64::from(self.rate_min);
         self.waited = Duration::ZERO;
-        #[expect(clippy::cast_precision_loss, reason = "the bytes of a minute")]
         let received = std::mem::take(&mut self.received) as f64;
         received < least
     }
