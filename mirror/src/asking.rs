@@ -75,15 +75,20 @@ impl Mirror {
         let answer = {
             let mut under_way = self.memory().asking.lock();
             match under_way.get(&question) {
-                Some(answer) => answer.clone(),
+                Some(answer) => Some(answer.clone()),
+                None if under_way.len() >= QUESTIONS_MAX => None,
                 None => {
                     let answer = self.ask(permit.clone(), Arc::clone(policy), question.clone());
                     under_way.insert(question, answer.clone());
-                    answer
+                    Some(answer)
                 }
             }
         };
-        answer.await.map_err(Unserved::Shared)
+        match answer {
+            Some(answer) => answer.await.map_err(Unserved::Shared),
+            // Clients ask and leave. What is asked for above this ends with who asks.
+            None => self.present_manifest(permit, policy, pointer).await,
+        }
     }
 
     fn ask(&self, permit: Permit, policy: Arc<Policy>, question: Question) -> Answer {
@@ -103,3 +108,6 @@ impl Mirror {
         .shared()
     }
 }
+
+/// Tasks that go on without anybody who waits for them. A busy host has some tens.
+const QUESTIONS_MAX: usize = 1_000;

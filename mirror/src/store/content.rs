@@ -26,7 +26,7 @@ pub(crate) struct Content {
 #[derive(Clone, Debug)]
 enum Source {
     File(Arc<File>),
-    Object(Object),
+    Object(Box<Object>),
 }
 
 // === impl Content ===
@@ -40,10 +40,10 @@ impl Content {
         }
     }
 
-    pub(super) const fn object(object: Object, pieces: Arc<Pieces>) -> Self {
+    pub(super) fn object(object: Object, pieces: Arc<Pieces>) -> Self {
         Self {
             size: object.size(),
-            source: Source::Object(object),
+            source: Source::Object(Box::new(object)),
             pieces,
         }
     }
@@ -51,7 +51,7 @@ impl Content {
     /// For who checks it anyway. What is in a directory is not checked when it is read.
     pub(crate) fn unchecked(self) -> Self {
         match self.source {
-            Source::Object(object) => Self::object(object.unchecked(), self.pieces),
+            Source::Object(object) => Self::object((*object).unchecked(), self.pieces),
             Source::File(file) => Self::file(file, self.size, self.pieces),
         }
     }
