@@ -15,10 +15,7 @@ use crate::table::Table;
 
 pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<()> {
     let Some(program) = peer::registry_program() else {
-        table.skip(
-            "footprint",
-            "there is no docker-registry; `make provision` puts one into the cache",
-        );
+        table.skip("footprint", peer::NO_REGISTRY);
         return Ok(());
     };
     table.version(peer::version("docker-registry", &program, "--version"));

@@ -65,14 +65,17 @@ impl Shared {
                 break;
             }
         }
-        let length = self.blob.len();
+        // That it is a registry.
+        let is_base = line.starts_with("GET /v2/ ");
+        let blob = if is_base { &[] } else { self.blob.as_slice() };
+        let length = blob.len();
         let answer =
             format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
         stream.write_all(answer.as_bytes())?;
         if line.starts_with("HEAD") {
             return Ok(());
         }
-        for piece in self.blob.chunks(PIECE_BYTES) {
+        for piece in blob.chunks(PIECE_BYTES) {
             self.wait_for_link(piece.len());
             stream.write_all(piece)?;
             self.sent.fetch_add(piece.len() as u64, Ordering::SeqCst);

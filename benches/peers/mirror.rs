@@ -31,13 +31,14 @@ struct Asked {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Manifest,
+    Tag,
+    Digest,
     Blob,
 }
 
 pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<()> {
     let Some(program) = peer::registry_program() else {
-        table.skip("mirror", NO_REGISTRY);
+        table.skip("mirror", peer::NO_REGISTRY);
         return Ok(());
     };
     table.version(peer::version("docker-registry", &program, "--version"));
@@ -60,7 +61,8 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<()> {
         peer: &registry,
         path: |asked| &asked.path,
         aim: |kind| match kind {
-            Kind::Manifest => Some(1.0),
+            Kind::Tag => Some(50.0),
+            Kind::Digest => Some(15.0),
             Kind::Blob => Some(2.0),
         },
     };
@@ -77,7 +79,9 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<()> {
         peer: &nginx,
         path: |asked| asked.file,
         aim: |kind| match kind {
-            Kind::Manifest => None,
+            // A file knows no tags.
+            Kind::Tag => None,
+            Kind::Digest => Some(1.0),
             Kind::Blob => Some(1.3),
         },
     };
@@ -116,7 +120,12 @@ impl Beside<'_> {
                         asked.run(server, *address, (self.path)(asked), connections)
                     },
                 )?;
-                table.add(case, self.name, pair, (self.aim)(asked.kind));
+                let aim = (self.aim)(asked.kind);
+                let cost = pair.cpu().filter(|_| asked.kind == Kind::Blob);
+                table.add(case.clone(), self.name, pair, aim);
+                if let Some(cost) = cost {
+                    table.add(format!("{case}: CPU for a GB"), self.name, cost, aim);
+                }
             }
         }
         Ok(())
@@ -141,15 +150,15 @@ fn wait_for(path: &Path) -> Result<()> {
 impl Asked {
     fn all(content: &Content) -> [Self; 3] {
         let path = |rest: String| format!("/v2/{REPOSITORY}/{rest}");
-        let manifest = |name, pointer: &str| Self {
+        let manifest = |name, kind, pointer: &str| Self {
             name,
-            kind: Kind::Manifest,
+            kind,
             path: path(format!("manifests/{pointer}")),
             file: "/manifest",
         };
         [
-            manifest("manifest by tag", "latest"),
-            manifest("manifest by digest", &content.manifest_digest),
+            manifest("manifest by tag", Kind::Tag, "latest"),
+            manifest("manifest by digest", Kind::Digest, &content.manifest_digest),
             Self {
                 name: "512 MiB blob",
                 kind: Kind::Blob,
@@ -161,7 +170,7 @@ impl Asked {
 
     fn connections(&self) -> &'static [usize] {
         match self.kind {
-            Kind::Manifest => &[1, 16],
+            Kind::Tag | Kind::Digest => &[1, 16],
             Kind::Blob => &[1, 8],
         }
     }
@@ -175,14 +184,20 @@ impl Asked {
     ) -> Result<Figure> {
         let before = server.cpu_seconds()?;
         let seen = self.load(address, path, connections)?.run()?;
+        let spent = server.cpu_seconds()? - before;
         Ok(match self.kind {
-            Kind::Manifest => seen.requests(),
-            Kind::Blob => {
-                // Of a gigabyte.
-                let gigabytes = BLOB_BYTES as f64 * connections as f64 / 1e9;
-                let cpu = (server.cpu_seconds()? - before) / gigabytes;
+            Kind::Tag | Kind::Digest => {
+                let cpu = Some(spent / seen.count() as f64);
                 Figure {
-                    cpu: Some(cpu),
+                    cpu,
+                    ..seen.requests()
+                }
+            }
+            Kind::Blob => {
+                let gigabytes = BLOB_BYTES as f64 * connections as f64 / 1e9;
+                let cpu = Some(spent / gigabytes);
+                Figure {
+                    cpu,
                     ..seen.throughput()
                 }
             }
@@ -195,7 +210,7 @@ impl Asked {
             .header(ACCEPT, MANIFEST)
             .body(Full::<Bytes>::default())?;
         let (requests, expected) = match self.kind {
-            Kind::Manifest => (usize::MAX, Expected::Prefix("{")),
+            Kind::Tag | Kind::Digest => (usize::MAX, Expected::Prefix("{")),
             Kind::Blob => (1, Expected::Length(BLOB_BYTES)),
         };
         Ok(Load {
@@ -210,5 +225,4 @@ impl Asked {
     }
 }
 
-const NO_REGISTRY: &str = "there is no docker-registry; `make provision` puts one into the cache";
 const NO_NGINX: &str = "there is no nginx; `make bench` unpacks one into the cache, on Debian";

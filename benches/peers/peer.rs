@@ -99,6 +99,10 @@ pub(crate) fn nginx_program() -> Option<PathBuf> {
     )
 }
 
+/// Why something is not measured where [`registry_program`] finds none.
+pub(crate) const NO_REGISTRY: &str =
+    "there is no docker-registry; `make provision` puts one into the cache";
+
 fn present(program: PathBuf) -> Option<PathBuf> {
     program.is_file().then_some(program)
 }

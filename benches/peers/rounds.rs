@@ -146,6 +146,16 @@ impl Pair {
             ratio: median(ratios),
         }
     }
+
+    /// The same two by what they cost the processor, if that was measured. The ratio is that of the medians.
+    pub(crate) fn cpu(&self) -> Option<Self> {
+        let (ours, peer) = (self.ours.cpu?, self.peer.cpu?);
+        Some(Self {
+            ours: Figure::new(ours, Unit::Seconds),
+            peer: Figure::new(peer, Unit::Seconds),
+            ratio: peer / ours,
+        })
+    }
 }
 
 /// Seconds, as people read them.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, anyhow};
 use http::Request;
 use http::header::HOST;
 use http_body_util::Full;
@@ -25,9 +25,7 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<()> {
     for count in [MANY, FEW_MANIFESTS] {
         let store = tempfile::tempdir()?;
         eprintln!("making {count} manifests …");
-        for number in 0..count {
-            keep(store.path(), number)?;
-        }
+        fill(store.path(), count)?;
         stores.push((count, store));
     }
     let (mut starts, mut lookups) = (Vec::new(), Vec::new());
@@ -87,24 +85,38 @@ fn digest(number: u32) -> String {
     content::digest(manifest(number).as_bytes())
 }
 
-/// Puts a manifest where the mirror keeps it.
-fn keep(store: &Path, number: u32) -> Result<()> {
+/// Puts manifests where the mirror keeps them.
+fn fill(store: &Path, count: u32) -> Result<()> {
+    let links = store
+        .join("repositories/docker.io")
+        .join(REPOSITORY)
+        .join("_manifests/sha256");
+    std::fs::create_dir_all(&links)?;
+    for fan in 0..=u8::MAX {
+        std::fs::create_dir_all(store.join(format!("blobs/sha256/{fan:02x}")))?;
+    }
+    let threads = u32::try_from(std::thread::available_parallelism()?.get())?;
+    let fill = |first: u32| {
+        (first..count)
+            .step_by(usize::try_from(threads)?)
+            .try_for_each(|number| keep(store, &links, number))
+    };
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..threads)
+            .map(|first| scope.spawn(move || fill(first)))
+            .collect();
+        all.into_iter()
+            .try_for_each(|one| one.join().map_err(|_| anyhow!("a thread panicked"))?)
+    })
+}
+
+fn keep(store: &Path, links: &Path, number: u32) -> Result<()> {
     let digest = digest(number);
     let digits = digest.trim_start_matches("sha256:");
     let fan: String = digits.chars().take(2).collect();
     let place = store.join("blobs/sha256").join(fan).join(digits);
-    let link = store
-        .join("repositories/docker.io")
-        .join(REPOSITORY)
-        .join("_manifests/sha256")
-        .join(digits);
-    for (place, bytes) in [(place, manifest(number)), (link, MEDIA_TYPE.to_owned())] {
-        if std::fs::write(&place, &bytes).is_err() {
-            std::fs::create_dir_all(place.parent().context("a place in a folder")?)?;
-            std::fs::write(&place, &bytes)?;
-        }
-    }
-    Ok(())
+    std::fs::write(place, manifest(number))?;
+    Ok(std::fs::write(links.join(digits), MEDIA_TYPE)?)
 }
 
 const START: &str = "scale: start with 1000000 manifests";

@@ -104,10 +104,12 @@ impl fmt::Display for Row {
             "| {} | {ours} | {}: {peer} | {ratio:.2} |",
             self.case, self.peer
         )?;
+        // As people write it: 50, 0.97.
+        let rounded = |aim: f64| (aim * 100.0).round() / 100.0;
         match self.aim {
             None => write!(formatter, " |"),
-            Some(aim) if *ratio >= aim => write!(formatter, " ≥ {aim}: met |"),
-            Some(aim) => write!(formatter, " ≥ {aim}: **missed** |"),
+            Some(aim) if *ratio >= aim => write!(formatter, " ≥ {}: met |", rounded(aim)),
+            Some(aim) => write!(formatter, " ≥ {}: **missed** |", rounded(aim)),
         }
     }
 }

@@ -29,7 +29,11 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<()> {
     if bench.wants(FIFTY) {
         let part = blob.get(..64 * 1024 * 1024).unwrap_or(&blob);
         let link = Link::start(part.to_vec(), 10e6)?;
-        cold(bench, table, FIFTY, &link, part, 50, 1.0 / 1.1)?;
+        cold(bench, table, FIFTY, &link, part, CLIENTS, 1.0 / 1.1)?;
+    }
+    if bench.wants(BYTES) {
+        let part = blob.get(..64 * 1024 * 1024).unwrap_or(&blob);
+        upstream_bytes(bench, table, part)?;
     }
     if bench.wants(MEMORY) {
         memory(bench, table)?;
@@ -68,6 +72,38 @@ fn cold(
     Ok(())
 }
 
+/// What fifty clients of a mirror that has nothing cost its upstream, beside what they cost that of docker-registry.
+fn upstream_bytes(bench: &Bench, table: &mut Table, blob: &[u8]) -> Result<()> {
+    let Some(program) = peer::registry_program() else {
+        table.skip(BYTES, peer::NO_REGISTRY);
+        return Ok(());
+    };
+    let path = format!("/v2/{REPOSITORY}/blobs/{}", content::digest(blob));
+    let length = blob.len() as u64;
+    // Fast: what is asked is how much, and not how long.
+    let link = Link::start(blob.to_vec(), 1e9)?;
+    let sent = |address| {
+        link.take_sent();
+        pull(address, &path, length, CLIENTS)?;
+        Ok(resident(link.take_sent()))
+    };
+    let pair = alternate(
+        bench.rounds.min(ROUNDS_MAX),
+        || {
+            let ramgate = Ramgate::start(&bench.ramgate, &policy::text(FEW), link.address)?;
+            sent(ramgate.mirror)
+        },
+        || {
+            let directory = tempfile::tempdir()?;
+            let storage = directory.path().join("proxy");
+            let registry = Peer::registry(&program, &storage, Some(link.address))?;
+            sent(registry.address)
+        },
+    )?;
+    table.add(BYTES, "docker-registry", pair, None);
+    Ok(())
+}
+
 fn pull(address: SocketAddr, path: &str, length: u64, clients: usize) -> Result<Figure> {
     let request = Request::get(path)
         .header(HOST, address.to_string())
@@ -89,10 +125,7 @@ fn pull(address: SocketAddr, path: &str, length: u64, clients: usize) -> Result<
 /// What a server has in RAM while a thousand clients have begun to read a blob and do not go on.
 fn memory(bench: &Bench, table: &mut Table) -> Result<()> {
     let Some(program) = peer::registry_program() else {
-        table.skip(
-            MEMORY,
-            "there is no docker-registry; `make provision` puts one into the cache",
-        );
+        table.skip(MEMORY, peer::NO_REGISTRY);
         return Ok(());
     };
     let directory = tempfile::tempdir()?;
@@ -147,7 +180,9 @@ fn resident(bytes: u64) -> Figure {
 
 const COLD: &str = "transfer: cold 512 MiB blob over a link of 100 MB/s";
 const FIFTY: &str = "transfer: cold 64 MiB blob over a link of 10 MB/s, 50 clients";
+const BYTES: &str = "transfer: bytes from upstream, cold 64 MiB blob, 50 clients";
 const MEMORY: &str = "transfer: resident with 1000 blob streams";
+const CLIENTS: usize = 50;
 const STREAMS: usize = 1_000;
 /// Each takes long, and the link is the same every time.
 const ROUNDS_MAX: usize = 3;

@@ -68,27 +68,42 @@ impl Mirror {
     pub(crate) async fn manifest(
         &self,
         permit: &Permit,
-        policy: &Policy,
+        policy: &Arc<Policy>,
         pointer: &Pointer,
     ) -> Result<Found, Unserved> {
-        let (repository, absent) = (permit.repository(), &self.memory().absent);
-        let name = match pointer {
-            Pointer::Tag(tag) => tag.as_str(),
-            Pointer::Digest(digest) => digest.as_str(),
-        };
-        if absent.knows(repository, name, Instant::now()) {
+        let absent = &self.memory().absent;
+        if absent.knows(permit.repository(), name(pointer), Instant::now()) {
             return Err(UpstreamError::NotFound.into());
         }
-        let found = self.present_manifest(permit, policy, pointer).await;
-        match &found {
+        match self.remembered_manifest(permit, pointer) {
+            Some(found) => Ok(found),
+            None => self.asked_once(permit, policy, pointer).await,
+        }
+    }
+
+    /// Remembers what was not found, or that there is something new.
+    pub(crate) fn note_absence(
+        &self,
+        permit: &Permit,
+        pointer: &Pointer,
+        found: &Result<Found, Unserved>,
+    ) {
+        let (repository, absent) = (permit.repository(), &self.memory().absent);
+        match found {
             Err(Unserved::Upstream(UpstreamError::NotFound)) => {
-                absent.note(repository, name, Instant::now());
+                absent.note(repository, name(pointer), Instant::now());
             }
             // Somebody has pushed here.
             Ok((_, _, Source::Miss)) => absent.forget(repository),
             Ok((_, _, Source::Hit | Source::Stale)) | Err(_) => {}
         }
-        found
+    }
+}
+
+fn name(pointer: &Pointer) -> &str {
+    match pointer {
+        Pointer::Tag(tag) => tag,
+        Pointer::Digest(digest) => digest.as_str(),
     }
 }
 

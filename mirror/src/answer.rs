@@ -60,6 +60,32 @@ pub(crate) enum Unserved {
     Shared(std::sync::Arc<Self>),
 }
 
+// === impl Unserved ===
+
+impl Unserved {
+    /// What the upstream did, if it was that, also where another request was answered so.
+    pub(crate) fn upstream(&self) -> Option<&UpstreamError> {
+        match self {
+            Self::Upstream(error) => Some(error),
+            Self::Shared(problem) => problem.upstream(),
+            Self::Mismatch
+            | Self::Denied(_)
+            | Self::Unreadable(_)
+            | Self::List
+            | Self::Manifest(_)
+            | Self::TooLarge
+            | Self::Store(_)
+            | Self::Ledger(_)
+            | Self::Range { .. } => None,
+        }
+    }
+
+    /// Whether it may be well again soon, so that what is known of before may stand in.
+    pub(crate) fn is_transient(&self) -> bool {
+        self.upstream().is_some_and(UpstreamError::is_transient)
+    }
+}
+
 /// `/v2/`: yes, a registry.
 pub(crate) fn base() -> Response<Body> {
     let mut response = Response::new(Body::from("{}"));

@@ -12,6 +12,7 @@ use reqwest::Method;
 use crate::answer::Unserved;
 use crate::audit::Source;
 use crate::flight::{Flight, Reader, length};
+use crate::lane::Lane;
 use crate::mirror::Mirror;
 use crate::origins::CONFIG_SIZE_MAX_BYTES;
 use crate::range::Wanted;
@@ -32,7 +33,8 @@ pub(crate) struct Found {
 // === impl Mirror ===
 
 impl Mirror {
-    /// Finds the blob in the permitted repository; `head` wants no body, and `range` is the header of that name.
+    /// Finds the blob in the permitted repository; `head` wants no body, `range` is the header of that name, and `lane` is where the
+    /// client's connection sends parts of files from.
     pub(crate) async fn blob(
         &self,
         permit: &Permit,
@@ -40,6 +42,7 @@ impl Mirror {
         digest: &Digest,
         head: bool,
         range: Option<&str>,
+        lane: Option<&Lane>,
     ) -> Result<Found, Unserved> {
         // A store that fails makes the mirror slow and not wrong: the upstream has it all.
         let kept = self.seen(self.store().blob(permit, digest).await).flatten();
@@ -48,14 +51,15 @@ impl Mirror {
                 return Ok(Found::head(content.size(), Source::Hit));
             }
             self.note_config(permit, digest, &content).await?;
-            return found(content, range);
+            return found(content, range, lane);
         }
         if head {
             return self.blob_head(permit, policy, digest).await;
         }
         let flight = self.flight(permit, policy, digest).await?;
         let size = flight.begun().await.map_err(Unserved::Shared)?;
-        self.board_for(permit, policy, flight, size, range).await
+        self.board_for(permit, policy, flight, size, range, lane)
+            .await
     }
 
     async fn blob_head(
@@ -119,12 +123,13 @@ impl Mirror {
         flight: Arc<Flight>,
         size: u64,
         range: Option<&str>,
+        lane: Option<&Lane>,
     ) -> Result<Found, Unserved> {
         let (part, bytes) = part(range, size)?;
         let digest = flight.digest().clone();
-        let read = |range: Range<u64>, flight| {
+        let read = |range: Range<u64>, flight, lane| {
             let policy = Arc::clone(policy);
-            Reader::new(self.clone(), permit.clone(), policy, flight, range).stream()
+            Reader::new(self.clone(), permit.clone(), policy, flight, range, lane).stream()
         };
         let body = if size == 0 {
             // There is no last byte to hold back.
@@ -136,7 +141,7 @@ impl Mirror {
             && self.origins().knows_config(permit.repository(), &digest)?
         {
             // Noted before it is served, so it is waited for.
-            let pieces: Vec<Bytes> = read(0..size, flight)
+            let pieces: Vec<Bytes> = read(0..size, flight, None)
                 .try_collect()
                 .await
                 .map_err(|_broken| Unserved::Mismatch)?;
@@ -146,7 +151,7 @@ impl Mirror {
                 .await?;
             Body::from(slice(&config, &bytes))
         } else {
-            Body::from_stream(read(bytes, flight))
+            Body::from_stream(read(bytes, flight, lane.cloned()))
         };
         Ok(Found {
             body,
@@ -201,10 +206,10 @@ impl Found {
     }
 }
 
-fn found(content: Content, range: Option<&str>) -> Result<Found, Unserved> {
+fn found(content: Content, range: Option<&str>, lane: Option<&Lane>) -> Result<Found, Unserved> {
     let size = content.size();
     let (part, bytes) = part(range, size)?;
-    let stream = content.stream(bytes).inspect_err(|error| {
+    let stream = content.stream(bytes, lane.cloned()).inspect_err(|error| {
         tracing::error!(%error, "the store cannot be read");
     });
     Ok(Found {

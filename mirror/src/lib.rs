@@ -8,9 +8,10 @@
 //! manifests and blobs.
 
 mod absent;
+mod admission;
 mod ambiguity;
 mod answer;
-mod asker;
+mod asking;
 mod audit;
 mod blobs;
 mod challenge;
@@ -24,6 +25,7 @@ mod freshness;
 pub mod fuzzing;
 mod inspection;
 mod intake;
+mod lane;
 mod lists;
 mod manifest;
 mod manifests;
@@ -43,6 +45,7 @@ mod tags;
 mod token;
 mod upkeep;
 mod upstream;
+mod wire;
 
 pub use config::{Config, Login, LoginSource, Timeouts, Upstream};
 pub use credentials::is_helper_name;

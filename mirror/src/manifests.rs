@@ -11,6 +11,7 @@ use reqwest::{Method, Response};
 
 use crate::absent::Absent;
 use crate::answer::{CONTENT_DIGEST, Unserved};
+use crate::asking::Asking;
 use crate::audit::Source;
 use crate::freshness::Age;
 use crate::lists::Lists;
@@ -26,6 +27,7 @@ pub(crate) struct Memory {
     manifests: Cache<String, Arc<Manifest>>,
     tags: Cache<String, (Digest, Instant)>,
     pub(crate) absent: Absent,
+    pub(crate) asking: Asking,
     pub(crate) lists: Lists,
 }
 
@@ -46,6 +48,7 @@ impl Memory {
                 .build(),
             tags: Cache::new(TAGS_MAX),
             absent: Absent::new(absent_ttl),
+            asking: Asking::default(),
             lists: Lists::new(),
         }
     }
@@ -54,7 +57,21 @@ impl Memory {
 // === impl Mirror ===
 
 impl Mirror {
-    /// The manifest that `pointer` names in the permitted repository.
+    /// The manifest that `pointer` names in the permitted repository, if it is in memory and not to be asked for again.
+    pub(crate) fn remembered_manifest(&self, permit: &Permit, pointer: &Pointer) -> Option<Found> {
+        let (memory, repository) = (self.memory(), permit.repository());
+        let digest = match pointer {
+            Pointer::Digest(digest) => digest.clone(),
+            Pointer::Tag(tag) => {
+                let (digest, checked) = memory.tags.get(&format!("{repository}:{tag}"))?;
+                (checked.elapsed() < self.config().tag_ttl).then_some(digest)?
+            }
+        };
+        let manifest = memory.manifests.get(&format!("{repository}@{digest}"))?;
+        Some((manifest, digest, Source::Hit))
+    }
+
+    /// The manifest that `pointer` names in the permitted repository, wherever it is.
     pub(crate) async fn present_manifest(
         &self,
         permit: &Permit,

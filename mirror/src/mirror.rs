@@ -234,8 +234,9 @@ impl Mirror {
                 let has = answer::has(&asked.headers, digest);
                 let range = asked.headers.get(RANGE);
                 let range = range.and_then(|value| value.to_str().ok());
+                let lane = asked.extensions.get();
                 let blob = self
-                    .blob(permit, policy, digest, head || has, range)
+                    .blob(permit, policy, digest, head || has, range, lane)
                     .await?;
                 let source = blob.source;
                 let response = if has {

@@ -40,7 +40,7 @@ pub(crate) enum Kind {
 }
 
 /// How a manifest is named.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Pointer {
     /// By a tag, which may move.
     Tag(String),

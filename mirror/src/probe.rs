@@ -1,6 +1,7 @@
 //! Which hosts a registry redirects to, learnt by fetching from it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use ramgate_policy::{
     Action, Decision, Digest, Permit, Policy, Reference, Request as Question, Subject,
@@ -66,6 +67,7 @@ impl Mirror {
                 { "host": repository.registry().to_string(), "redirect-hosts": hosts },
             ] });
             let policy = Policy::parse(&policy.to_string()).map_err(|_| unsuitable())?;
+            let policy = Arc::new(policy);
             let question = Question {
                 repository: &repository,
                 action: Action::Pull,
@@ -93,7 +95,7 @@ impl Mirror {
     async fn walk(
         &self,
         permit: &Permit,
-        policy: &Policy,
+        policy: &Arc<Policy>,
         pointer: &Pointer,
     ) -> Result<(), Unserved> {
         let mut pointer = pointer.clone();

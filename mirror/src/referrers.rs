@@ -70,7 +70,7 @@ impl Mirror {
     pub(crate) async fn referrers(
         &self,
         permit: &Permit,
-        policy: &Policy,
+        policy: &Arc<Policy>,
         digest: &Digest,
         artifact_type: Option<&str>,
     ) -> Result<(Referrers, Source), Unserved> {
@@ -101,7 +101,7 @@ impl Mirror {
     async fn all_referrers(
         &self,
         permit: &Permit,
-        policy: &Policy,
+        policy: &Arc<Policy>,
         digest: &Digest,
     ) -> Result<(Arc<Vec<Descriptor>>, Source), Unserved> {
         let key = format!("{}@{digest}", permit.repository());
@@ -118,7 +118,7 @@ impl Mirror {
                 memory.insert(key, (Instant::now(), Arc::clone(&list)));
                 Ok((list, Source::Miss))
             }
-            (Err(Unserved::Upstream(error)), Some((checked, list)))
+            (Err(error), Some((checked, list)))
                 if error.is_transient() && checked.elapsed() < self.config().stale_if_error =>
             {
                 tracing::warn!(%error, repository = %permit.repository(), %digest, "upstream failed, serving the referrers of before");
@@ -131,7 +131,7 @@ impl Mirror {
     async fn ask_referrers(
         &self,
         permit: &Permit,
-        policy: &Policy,
+        policy: &Arc<Policy>,
         digest: &Digest,
     ) -> Result<Vec<Descriptor>, Unserved> {
         let (mut query, mut list, mut left) = (String::new(), Vec::new(), SIZE_MAX_BYTES);
@@ -168,7 +168,7 @@ impl Mirror {
     async fn tagged_referrers(
         &self,
         permit: &Permit,
-        policy: &Policy,
+        policy: &Arc<Policy>,
         digest: &Digest,
     ) -> Result<Vec<Descriptor>, Unserved> {
         let pointer = Pointer::Tag(tag_of(digest));
@@ -177,7 +177,10 @@ impl Mirror {
                 read(&manifest.bytes).ok_or(Unserved::List)
             }
             // Something else has that tag.
-            Ok(_) | Err(Unserved::Upstream(UpstreamError::NotFound)) => Ok(Vec::new()),
+            Ok(_) => Ok(Vec::new()),
+            Err(problem) if matches!(problem.upstream(), Some(UpstreamError::NotFound)) => {
+                Ok(Vec::new())
+            }
             Err(problem) => Err(problem),
         }
     }

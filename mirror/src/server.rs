@@ -16,7 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::lane::Lane;
 use crate::mirror::Mirror;
+use crate::wire::Wire;
 
 /// Serves `mirror` at `listener` until `shutdown`, then lets open requests end.
 ///
@@ -54,14 +56,19 @@ pub async fn serve(
 async fn connection(stream: TcpStream, mirror: Mirror, shutdown: CancellationToken) {
     // Answers are written whole; waiting for more to send with them only delays them.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+    let lane = Lane::default();
+    let wire = Wire::new(stream, lane.clone());
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         let mirror = mirror.clone();
+        request.extensions_mut().insert(lane.clone());
         async move { Ok::<_, Infallible>(mirror.respond(request.map(Body::new)).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .max_buf_size(BUFFER_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
+        // What stands in for a part of a file must not be copied; see `lane.rs`.
+        .writev(true)
+        .serve_connection(TokioIo::new(wire), service);
     let mut connection = pin!(connection);
     tokio::select! {
         // How it ends is the client's affair.

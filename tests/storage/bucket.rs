@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::origin::{Origin, get, noise, send};
+use crate::origin::{Origin, exchange, get, get_part, noise, send};
 use crate::process::Process;
 
 /// An S3 API server with one bucket.
@@ -46,6 +46,23 @@ impl S3 {
         Ok(server)
     }
 
+    /// Waits until this content is there.
+    fn wait_for(&self, path: &str) -> Result<()> {
+        let begun = Instant::now();
+        while send(self.address, "HEAD", &place(path)).map_or(404, |answer| answer.status) != 200 {
+            ensure!(begun.elapsed() < Duration::from_secs(20), "{path}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Puts something where a mirror keeps this content, as anybody may who may write to the bucket.
+    fn replace(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        let answer = exchange(self.address, "PUT", &place(path), "", bytes)?;
+        ensure!(answer.status == 200, "{path}: {}", answer.status);
+        Ok(())
+    }
+
     fn settings(&self) -> Value {
         json!({
             "storage": "s3://images/cache",
@@ -65,6 +82,13 @@ impl Drop for S3 {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Where a mirror keeps this content in the bucket.
+fn place(path: &str) -> String {
+    let digits = path.trim_start_matches("blobs/sha256:");
+    let fan: String = digits.chars().take(2).collect();
+    format!("/images/cache/blobs/sha256/{fan}/{digits}")
 }
 
 #[expect(
@@ -161,5 +185,40 @@ fn a_bucket_that_is_gone_keeps_nobody_from_pulling() -> Result<()> {
     let blob = noise(1, 300_000);
     let path = origin.put_blob(blob.clone());
     assert!(get(process.address, &path)?.body == blob);
+    Ok(())
+}
+
+#[test]
+fn what_somebody_else_has_put_into_the_bucket_nobody_gets_whole() -> Result<()> {
+    let s3 = S3::start()?;
+    let origin = Origin::start()?;
+    let (first, second) = (
+        Process::start(origin.address, &s3.settings())?,
+        Process::start(origin.address, &s3.settings())?,
+    );
+    for (seed, read_before) in [(1, false), (2, true)] {
+        let blob = noise(seed, 3_000_000);
+        let path = origin.put_blob(blob.clone());
+        let mut evil = blob.clone();
+        evil[1_234_567] ^= 1;
+        assert!(get(first.address, &path)?.body == blob);
+        s3.wait_for(&path)?;
+        if read_before {
+            assert!(get(second.address, &path)?.body == blob);
+        }
+        s3.replace(&path, &evil)?;
+        let got = get(second.address, &path);
+        assert!(got.is_err(), "seed {seed}: all of what is wrong was served");
+        assert!(second.log().contains("is not what its name says"));
+        // It is gone from there, and fetched again.
+        assert!(get(second.address, &path)?.body == blob);
+        // A part that is right by itself waits as well: that it is, nobody knows.
+        s3.wait_for(&path)?;
+        s3.replace(&path, &evil)?;
+        let part = get_part(second.address, &path, "bytes=0-99999");
+        assert!(part.is_err(), "seed {seed}: a part of it was served");
+        let part = get_part(second.address, &path, "bytes=0-99999")?;
+        assert!(part.status == 206 && part.body == blob[..100_000]);
+    }
     Ok(())
 }

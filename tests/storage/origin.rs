@@ -153,12 +153,31 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Result<Answer> {
 }
 
 pub(crate) fn send(address: SocketAddr, method: &str, target: &str) -> Result<Answer> {
+    exchange(address, method, target, "", b"")
+}
+
+/// Asks for a part of something of the repository, as in `bytes=0-9`.
+pub(crate) fn get_part(address: SocketAddr, path: &str, range: &str) -> Result<Answer> {
+    let target = format!("/v2/registry.test/{REPOSITORY}/{path}");
+    exchange(address, "GET", &target, &format!("range: {range}\r\n"), b"")
+}
+
+/// Sends a request with these header lines and this body.
+pub(crate) fn exchange(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &str,
+    body: &[u8],
+) -> Result<Answer> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     let request = format!(
-        "{method} {target} HTTP/1.1\r\nhost: {address}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        "{method} {target} HTTP/1.1\r\nhost: {address}\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
     );
     stream.write_all(request.as_bytes())?;
+    stream.write_all(body)?;
     let mut reader = BufReader::new(stream);
     let (line, headers) = read_head(&mut reader)?;
     let status = line.split(' ').nth(1).unwrap_or_default().parse()?;
@@ -169,7 +188,7 @@ pub(crate) fn send(address: SocketAddr, method: &str, target: &str) -> Result<An
     let mut body = Vec::new();
     reader.read_to_end(&mut body)?;
     ensure!(
-        body.len() == length,
+        body.len() == length || method == "HEAD",
         "broken off after {} of {length}",
         body.len()
     );

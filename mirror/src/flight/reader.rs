@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::passage::Passage;
 use super::transfer::Transfer;
 use super::{BrokenOff, Flight, Progress};
+use crate::lane::Lane;
 use crate::mirror::Mirror;
 use crate::store::{Content, Seat};
 
@@ -24,6 +25,7 @@ pub(crate) struct Reader {
     flight: Arc<Flight>,
     changes: watch::Receiver<Progress>,
     seat: Option<Seat>,
+    lane: Option<Lane>,
     /// Of the blob, what the client does not have yet.
     left: Range<u64>,
     /// Where the rest comes from, once that is settled.
@@ -33,13 +35,14 @@ pub(crate) struct Reader {
 // === impl Reader ===
 
 impl Reader {
-    /// Reads `range` of the blob, which is not empty.
+    /// Reads `range` of the blob, which is not empty. With a lane the bytes are stand-ins.
     pub(crate) fn new(
         mirror: Mirror,
         permit: Permit,
         policy: Arc<Policy>,
         flight: Arc<Flight>,
         range: Range<u64>,
+        lane: Option<Lane>,
     ) -> Self {
         let changes = flight.progress.subscribe();
         Self {
@@ -49,6 +52,7 @@ impl Reader {
             flight,
             changes,
             seat: None,
+            lane,
             left: range,
             rest: None,
         }
@@ -78,7 +82,7 @@ impl Reader {
                 }
                 Progress::Whole(content) => {
                     self.seat = None;
-                    let rest = content.stream(self.left.clone());
+                    let rest = content.stream(self.left.clone(), self.lane.clone());
                     self.rest = Some(rest.map_err(|error| unreadable(&error)).boxed());
                 }
                 Progress::Adrift {
@@ -112,7 +116,7 @@ impl Reader {
         }
         let seat = self.seat.get_or_insert_with(|| content.sit());
         let piece = content
-            .read(seat, self.left.start..until)
+            .read(seat, self.lane.as_ref(), self.left.start..until)
             .await
             .map_err(|error| unreadable(&error))?;
         self.left.start += piece.len() as u64;

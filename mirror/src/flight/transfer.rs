@@ -1,7 +1,7 @@
 //! The bytes of a blob as they come from an upstream, from any byte on; one that breaks off is resumed.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use futures_util::stream::BoxStream;
@@ -28,8 +28,8 @@ pub(super) struct Transfer {
     stream: Option<BoxStream<'static, Result<Bytes, reqwest::Error>>>,
     /// How often it broke off since it last came on well.
     broken: u32,
-    /// Where it was when.
-    mark: (Instant, u64),
+    /// How much has come since it last broke off.
+    came: u64,
 }
 
 // === impl Transfer ===
@@ -53,7 +53,7 @@ impl Transfer {
             skip: 0,
             stream: None,
             broken: 0,
-            mark: (Instant::now(), 0),
+            came: 0,
         }
     }
 
@@ -67,11 +67,7 @@ impl Transfer {
 
     /// From byte `at` on.
     pub(super) fn from(self, at: u64) -> Self {
-        Self {
-            at,
-            mark: (Instant::now(), at),
-            ..self
-        }
+        Self { at, ..self }
     }
 
     /// The next bytes: what is there already, at least one, and none at the end.
@@ -137,15 +133,9 @@ impl Transfer {
         if self.at > self.size {
             return Err(Unserved::Mismatch);
         }
-        let (when, from) = self.mark;
-        let came = self.at - from;
-        if came >= PROGRESS_BYTES {
+        self.came += piece.len() as u64;
+        if self.came >= PROGRESS_BYTES {
             self.broken = 0;
-            self.mark = (Instant::now(), self.at);
-        } else if when.elapsed() > PROGRESS_TIME {
-            // So slow that it might go on for ever. It is taken for one that broke off.
-            self.stream = None;
-            self.mark = (Instant::now(), self.at);
         }
         Ok(Some(piece))
     }
@@ -160,6 +150,7 @@ impl Transfer {
             tracing::debug!(digest = %self.digest, at = self.at, broken = self.broken, "resuming");
         }
         self.broken += 1;
+        self.came = 0;
         if self.broken > 1 {
             let pause = PAUSE.saturating_mul(1 << (self.broken - 2).min(5));
             tokio::time::sleep(pause).await;
@@ -217,6 +208,6 @@ const BATCH_BYTES: usize = 256 * 1024;
 /// How often in a row an upstream may break off.
 const BROKEN_MAX: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(100);
-/// What an upstream has to bring in [`PROGRESS_TIME`]; a telephone line would.
+/// What an upstream has to bring before it breaks off so that it counts as the first time. How slow it may be is for
+/// `upstream/pace.rs` to say.
 const PROGRESS_BYTES: u64 = 256 * 1024;
-const PROGRESS_TIME: Duration = Duration::from_mins(1);

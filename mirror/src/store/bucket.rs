@@ -22,6 +22,7 @@ use object_store::{
 
 use super::content::Content;
 use super::disk::blocking;
+use super::object::Object;
 use super::pieces::Pieces;
 use crate::storage::BucketPlace;
 
@@ -32,6 +33,8 @@ pub(crate) struct Bucket {
     prefix: Path,
     /// Links that were seen: they are asked for at every request and only `gc` takes one away.
     links: Cache<String, ()>,
+    /// Of content that was read and found right, the state that it was in.
+    right: Cache<String, Arc<str>>,
 }
 
 // === impl Bucket ===
@@ -45,6 +48,7 @@ impl Bucket {
             store: client(place).map_err(failed)?,
             prefix,
             links: Cache::new(LINKS_MAX),
+            right: Cache::new(LINKS_MAX),
         })
     }
 
@@ -95,11 +99,10 @@ impl Bucket {
         name: &str,
         pieces: Arc<Pieces>,
     ) -> io::Result<Option<Content>> {
-        let path = self.path(name);
-        match self.store.head(&path).await {
+        match self.store.head(&self.path(name)).await {
             Ok(meta) => {
-                let store = Arc::clone(&self.store);
-                Ok(Some(Content::object(store, path, meta.size, pieces)))
+                let object = Object::new(self.clone(), name.to_owned(), meta);
+                Ok(Some(Content::object(object, pieces)))
             }
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(failed(error)),
@@ -145,6 +148,15 @@ impl Bucket {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(failed(error)),
         }
+    }
+
+    /// Whether content was read in this state and found right.
+    pub(super) fn knows(&self, name: &str, state: &str) -> bool {
+        self.right.get(name).is_some_and(|right| *right == *state)
+    }
+
+    pub(super) fn learn(&self, name: &str, state: String) {
+        self.right.insert(name.to_owned(), state.into());
     }
 
     pub(crate) fn store(&self) -> &dyn ObjectStore {

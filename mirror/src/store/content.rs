@@ -9,11 +9,11 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
-use super::bucket::failed;
+use super::object::Object;
 use super::pieces::{Pieces, Seat};
+use crate::lane::{Lane, PART_BYTES};
 
 /// Content that can be read.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub(crate) struct Content {
 #[derive(Clone, Debug)]
 enum Source {
     File(Arc<File>),
-    Object(Arc<dyn ObjectStore>, object_store::path::Path),
+    Object(Box<Object>),
 }
 
 // === impl Content ===
@@ -40,16 +40,19 @@ impl Content {
         }
     }
 
-    pub(crate) fn object(
-        store: Arc<dyn ObjectStore>,
-        path: object_store::path::Path,
-        size: u64,
-        pieces: Arc<Pieces>,
-    ) -> Self {
+    pub(super) fn object(object: Object, pieces: Arc<Pieces>) -> Self {
         Self {
-            source: Source::Object(store, path),
-            size,
+            size: object.size(),
+            source: Source::Object(Box::new(object)),
             pieces,
+        }
+    }
+
+    /// For who checks it anyway. What is in a directory is not checked when it is read.
+    pub(crate) fn unchecked(self) -> Self {
+        match self.source {
+            Source::Object(object) => Self::object((*object).unchecked(), self.pieces),
+            Source::File(file) => Self::file(file, self.size, self.pieces),
         }
     }
 
@@ -63,7 +66,7 @@ impl Content {
 
     /// Reads the whole. For what is small.
     pub(crate) async fn whole(&self) -> io::Result<Vec<u8>> {
-        let mut stream = self.clone().stream(0..self.size);
+        let mut stream = self.clone().stream(0..self.size, None);
         let mut whole = Vec::new();
         while let Some(piece) = stream.try_next().await? {
             whole.extend_from_slice(&piece);
@@ -71,47 +74,60 @@ impl Content {
         Ok(whole)
     }
 
-    /// The bytes in `range`, piece by piece.
-    pub(crate) fn stream(self, range: Range<u64>) -> BoxStream<'static, io::Result<Bytes>> {
+    /// The bytes in `range`, piece by piece; or what stands in for them, with a lane to send them by.
+    pub(crate) fn stream(
+        self,
+        range: Range<u64>,
+        lane: Option<Lane>,
+    ) -> BoxStream<'static, io::Result<Bytes>> {
         match self.source {
             Source::File(file) => {
                 let seat = self.pieces.sit();
-                let state = (file, seat, range);
-                futures_util::stream::try_unfold(state, |(file, seat, range)| async move {
+                let state = (file, seat, lane, range);
+                futures_util::stream::try_unfold(state, |(file, seat, lane, range)| async move {
                     if range.is_empty() {
                         return Ok(None);
                     }
-                    let piece = read(&file, &seat, range.clone()).await?;
+                    let piece = read(&file, &seat, lane.as_ref(), range.clone()).await?;
                     let next = range.start + piece.len() as u64..range.end;
-                    Ok(Some((piece, (file, seat, next))))
+                    Ok(Some((piece, (file, seat, lane, next))))
                 })
                 .boxed()
             }
-            Source::Object(store, path) => {
-                let options = GetOptions {
-                    range: (!range.is_empty()).then_some(GetRange::Bounded(range)),
-                    ..GetOptions::default()
-                };
-                let begun = async move {
-                    let got = store.get_opts(&path, options).await.map_err(failed)?;
-                    Ok::<_, io::Error>(got.into_stream().map_err(failed))
-                };
-                futures_util::stream::once(begun).try_flatten().boxed()
-            }
+            Source::Object(object) => object.stream(range),
         }
     }
 
     /// Reads from the beginning of `range` as much as fits one piece.
-    pub(crate) async fn read(&self, seat: &Seat, range: Range<u64>) -> io::Result<Bytes> {
+    pub(crate) async fn read(
+        &self,
+        seat: &Seat,
+        lane: Option<&Lane>,
+        range: Range<u64>,
+    ) -> io::Result<Bytes> {
         match &self.source {
-            Source::File(file) => read(file, seat, range).await,
-            Source::Object(store, path) => store.get_range(path, range).await.map_err(failed),
+            Source::File(file) => read(file, seat, lane, range).await,
+            Source::Object(object) => {
+                let mut pieces = object.clone().stream(range);
+                let piece = pieces.try_next().await?;
+                piece.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+            }
         }
     }
 }
 
 /// What is in the page cache is read at once; only for what is not does a thread that may wait take over.
-async fn read(file: &Arc<File>, seat: &Seat, range: Range<u64>) -> io::Result<Bytes> {
+async fn read(
+    file: &Arc<File>,
+    seat: &Seat,
+    lane: Option<&Lane>,
+    range: Range<u64>,
+) -> io::Result<Bytes> {
+    if let Some(lane) = lane
+        && is_cached(file, &range)
+    {
+        return Ok(lane.line_up(file, &range));
+    }
     let wanted = range.end.saturating_sub(range.start);
     let mut piece = seat.piece(wanted);
     let now = {
@@ -140,4 +156,14 @@ async fn read(file: &Arc<File>, seat: &Seat, range: Range<u64>) -> io::Result<By
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     Ok(piece.bytes(length))
+}
+
+/// Whether the first part of `range` is in the page cache, so that to send it waits for no disk. Its ends speak for the rest.
+fn is_cached(file: &File, range: &Range<u64>) -> bool {
+    let end = range.end.min(range.start + PART_BYTES as u64);
+    [range.start, end.saturating_sub(1)].into_iter().all(|at| {
+        let mut byte = [0];
+        let mut room = [IoSliceMut::new(&mut byte)];
+        preadv2(file, &mut room, at, ReadWriteFlags::NOWAIT) == Ok(1)
+    })
 }

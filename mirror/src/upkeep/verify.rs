@@ -72,7 +72,7 @@ impl Upkeep {
         };
         let mut verifier = Verifier::new(&digest);
         let size = content.size();
-        let mut stream = content.stream(0..size);
+        let mut stream = content.stream(0..size, None);
         loop {
             match stream.try_next().await {
                 Ok(Some(piece)) => verifier.update(&piece),

@@ -19,7 +19,7 @@ use crate::config::Timeouts;
 pub(crate) enum Pace {
     /// What is held in memory: whole, within a time.
     Whole,
-    /// What streams: at a rate, over the time that was spent waiting for the upstream.
+    /// What streams: at a rate in each window of the time that was spent waiting for the upstream.
     Rate,
 }
 
@@ -32,9 +32,12 @@ struct Paced {
     inner: reqwest::Body,
     /// When the whole has to be there.
     deadline: Option<Pin<Box<Sleep>>>,
-    grace: Duration,
-    rate_min: u64,
+    /// How long the upstream may be waited for before what came in this time is looked at.
+    window: Duration,
+    rate_min: u32,
+    /// In this window.
     received: u64,
+    /// In this window.
     waited: Duration,
     /// Since when the upstream is waited for. A client that is slow itself counts for nothing.
     waiting_since: Option<Instant>,
@@ -52,7 +55,7 @@ pub(crate) fn paced(response: Response, pace: Pace, timeouts: &Timeouts) -> Resp
     let body = reqwest::Body::wrap(Paced {
         inner,
         deadline,
-        grace: timeouts.whole,
+        window: timeouts.whole,
         rate_min,
         received: 0,
         waited: Duration::ZERO,
@@ -64,8 +67,15 @@ pub(crate) fn paced(response: Response, pace: Pace, timeouts: &Timeouts) -> Resp
 // === impl Paced ===
 
 impl Paced {
-    fn is_too_slow(&self) -> bool {
-        self.waited > self.grace && self.received < self.waited.as_secs() * self.rate_min
+    /// Looks at a window that is over, and begins the next. Each counts for itself: what came fast before is no licence to drip.
+    fn is_too_slow(&mut self) -> bool {
+        if self.waited <= self.window {
+            return false;
+        }
+        let least = self.waited.as_secs_f64() * f64::from(self.rate_min);
+        self.waited = Duration::ZERO;
+        let received = std::mem::take(&mut self.received) as f64;
+        received < least
     }
 }
 
@@ -94,7 +104,7 @@ impl Body for Paced {
         if let Some(Ok(frame)) = &frame {
             this.received += frame.data_ref().map_or(0, Bytes::len) as u64;
             let late = this.deadline.as_ref().is_some_and(|end| end.is_elapsed());
-            if late || this.is_too_slow() {
+            if this.is_too_slow() || late {
                 return Poll::Ready(Some(Err(TooSlow.into())));
             }
         }
@@ -110,5 +120,5 @@ impl Body for Paced {
     }
 }
 
-/// A modem is faster. At this rate a layer of 1 MiB takes a quarter of an hour, and nobody waits for that.
-const RATE_MIN_BYTES_PER_SECOND: u64 = 1024;
+/// A telephone line brings more. A layer of 1 MiB takes four minutes at this rate.
+const RATE_MIN_BYTES_PER_SECOND: u32 = 4096;

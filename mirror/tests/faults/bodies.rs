@@ -164,6 +164,18 @@ async fn a_blob_that_drips_is_given_up() {
 }
 
 #[tokio::test]
+async fn what_came_fast_before_is_no_licence_to_drip() {
+    let started = Instant::now();
+    check(|_| {
+        let burst = Step::Send(vec![b'x'; 100_000]);
+        let drip = Step::Drip(b"x".to_vec(), Duration::from_millis(50));
+        with_length(1 << 40, vec![burst, drip])
+    })
+    .await;
+    assert!(started.elapsed() < Duration::from_secs(60));
+}
+
+#[tokio::test]
 async fn a_manifest_that_never_ends_costs_no_more_than_its_limit() {
     let stage = Stage::new(|_| {
         let head = [

@@ -11,6 +11,7 @@
 mod bodies;
 mod challenges;
 mod credentials;
+mod crowds;
 mod http2;
 mod limits;
 mod manifests;
