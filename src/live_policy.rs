@@ -2,6 +2,7 @@
 //!
 //! INVARIANT(last-good): a file that cannot be read or is invalid never replaces a policy in force, and never starts a gate.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use notify::{RecursiveMode, Watcher as _};
 use ramgate_policy::document::Findings;
-use ramgate_policy::{Policy, Registry};
+use ramgate_policy::{FoldError, Folded, Policy, Registry};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::signal::unix::Signal;
@@ -196,6 +197,27 @@ pub(crate) fn load(path: &Path) -> Result<Policy, PolicyError> {
     parse(&read(path)?)
 }
 
+/// Reads and checks a policy file and its drop-ins, and makes one file of them.
+pub(crate) fn folded(path: &Path) -> Result<Result<Folded, FoldError>, PolicyError> {
+    let texts = read(path)?;
+    parse(&texts)?;
+    let mut texts = texts.iter();
+    let (_, base) = texts
+        .next()
+        .ok_or_else(|| PolicyError::Missing(path.to_owned()))?;
+    let fold = Folded::read(base).and_then(|mut folded| {
+        for (file, text) in texts {
+            folded.fold(&name_of(file), text)?;
+        }
+        Ok(folded)
+    });
+    Ok(fold)
+}
+
+fn name_of(file: &Path) -> Cow<'_, str> {
+    file.file_name().unwrap_or_default().to_string_lossy()
+}
+
 fn read(path: &Path) -> Result<Texts, PolicyError> {
     let mut texts = Vec::new();
     for file in std::iter::once(path.to_owned()).chain(drop_ins(path)?) {
@@ -215,10 +237,7 @@ fn parse(texts: &Texts) -> Result<Policy, PolicyError> {
     for (path, text) in texts {
         let read = match policy {
             None => Policy::parse(text),
-            Some(policy) => {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                policy.tightened(&name, text)
-            }
+            Some(policy) => policy.tightened(&name_of(path), text),
         };
         policy = Some(read.map_err(|findings| PolicyError::Invalid {
             path: path.clone(),
@@ -237,9 +256,15 @@ fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, PolicyError> {
     };
     let entries = match std::fs::read_dir(&directory) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        // The policy's name has no extension, or something else is called so.
-        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => return Ok(Vec::new()),
+        // A link that leads nowhere is there: what it should lead to is missing, and may come back.
+        Err(error)
+            if error.kind() == std::io::ErrorKind::NotFound
+                && directory.symlink_metadata().is_err() =>
+        {
+            return Ok(Vec::new());
+        }
+        // The policy itself ends in `.d`.
+        Err(_) if directory == path => return Ok(Vec::new()),
         Err(error) => return Err(unreadable(error)),
     };
     let mut files = Vec::new();
@@ -307,6 +332,23 @@ mod tests {
         );
         live.reload(false);
         assert!(current.load().stops_denied(), "the last good one stays");
+    }
+
+    #[test]
+    fn drop_ins_that_cannot_be_reached_are_no_absence_of_drop_ins() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("policy.json");
+        let folder = directory.path().join("policy.d");
+        std::fs::write(&path, r#"{ "version": 1 }"#).unwrap();
+        assert!(load(&path).is_ok());
+        std::os::unix::fs::symlink(directory.path().join("unmounted"), &folder).unwrap();
+        assert!(load(&path).is_err(), "a link that leads nowhere");
+        std::fs::remove_file(&folder).unwrap();
+        std::fs::write(&folder, "{}").unwrap();
+        assert!(load(&path).is_err(), "a file where a folder should be");
+        let itself = directory.path().join("own.d");
+        std::fs::write(&itself, r#"{ "version": 1 }"#).unwrap();
+        assert!(load(&itself).is_ok(), "the policy itself");
     }
 
     #[test]

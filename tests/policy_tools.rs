@@ -260,8 +260,7 @@ fn resources_of_dockers_terraform_provider_become_a_policy() {
         { "type": "docker_org_setting_registry_access_management", "name": "ram",
           "values": { "org_name": "acme", "enabled": true, "standard_registry_docker_hub": { "allowed": false },
             "custom_registries": [ { "address": "ghcr.io", "friendly_name": "GitHub", "allowed": true } ] } } ] } ] } } }"#;
-    let hcl = "resource \"docker_org_setting_image_access_management\" \"iam\" {\n  org_name = \"acme\"\n}\n";
-    let desk = Desk::new(&[("plan.json", plan), ("main.tf", hcl)]);
+    let desk = Desk::new(&[("plan.json", plan)]);
     let import = desk.ramgate(&["policy", "import", "docker-settings", "plan.json"]);
     let policy: Value = serde_json::from_slice(&import.stdout).unwrap();
     assert_eq!(
@@ -270,13 +269,191 @@ fn resources_of_dockers_terraform_provider_become_a_policy() {
     );
     assert_eq!(policy["docker-hub"]["organizations"], json!(["acme"]));
     assert_eq!(policy["docker-hub"]["verified-publisher"], "allow");
-    let refused = desk.ramgate(&["policy", "import", "docker-settings", "main.tf"]);
-    assert_eq!(refused.status.code(), Some(64));
-    assert!(
-        stderr(&refused).contains("terraform show -json"),
-        "{}",
-        stderr(&refused)
+}
+
+/// As people write it, with what Terraform alone knows in a place where it does no harm.
+const CONFIGURATION: &str = r#"
+variable "organization" { default = "acme" }
+
+resource "docker_org_setting_image_access_management" "iam" {
+  org_name                  = var.organization
+  enabled                   = true
+  allow_official_images     = true
+  allow_verified_publishers = false # none is needed
+}
+
+resource "docker_org_setting_registry_access_management" "ram" {
+  org_name = "acme"
+  enabled  = true
+  standard_registry_docker_hub = { allowed = true }
+  custom_registries = [
+    { address = "ghcr.io", friendly_name = "GitHub", allowed = true },
+    { address = "quay.io", friendly_name = "Quay", allowed = false },
+  ]
+}
+"#;
+
+#[test]
+fn a_configuration_of_terraform_is_read_and_its_expressions_are_never_guessed() {
+    let guesses = [
+        ("enabled  = true", "enabled  = var.on"),
+        ("enabled  = true\n", ""),
+        (
+            "allow_official_images     = true",
+            "allow_official_images     = local.official",
+        ),
+        ("allowed = true }\n", "allowed = var.hub }\n"),
+        (
+            "custom_registries = [",
+            "custom_registries = local.more ? [] : [",
+        ),
+        ("\"ghcr.io\"", "var.address"),
+        ("org_name = \"acme\"", "org_name = \"acme\"\n  count = 0"),
+    ];
+    let desk = Desk::new(&[("main.tf", CONFIGURATION)]);
+    let import = |name| desk.ramgate(&["policy", "import", "docker-settings", name]);
+    let read = import("main.tf");
+    assert_eq!(read.status.code(), Some(0), "{}", stderr(&read));
+    let policy: Value = serde_json::from_slice(&read.stdout).unwrap();
+    assert_eq!(
+        policy,
+        json!({ "version": 1,
+            "registries": [ { "host": "docker.io", "actions": ["pull", "push"] },
+                            { "host": "ghcr.io", "actions": ["pull", "push"] } ],
+            "docker-hub": { "organizations": ["acme"], "official": "allow", "verified-publisher": "deny",
+                "sponsored-open-source": "deny", "community": "deny" },
+            "local-images": { "load": "allow" } })
     );
+    assert!(
+        stderr(&read).contains("`${var.organization}`"),
+        "{}",
+        stderr(&read)
+    );
+    for (certain, guess) in guesses {
+        let changed = CONFIGURATION.replacen(certain, guess, 1);
+        assert_ne!(changed, CONFIGURATION, "{guess}");
+        std::fs::write(desk.path("guess.tf"), changed).unwrap();
+        let refused = import("guess.tf");
+        assert_eq!(
+            refused.status.code(),
+            Some(64),
+            "{guess}: {}",
+            stdout(&refused)
+        );
+        assert!(
+            stderr(&refused).contains("terraform show -json"),
+            "{guess}: {}",
+            stderr(&refused)
+        );
+    }
+    std::fs::write(desk.path("broken.tf"), "resource {").unwrap();
+    assert_eq!(import("broken.tf").status.code(), Some(64));
+}
+
+#[test]
+fn what_is_exported_for_docker_comes_back_as_the_policy_it_was() {
+    let policy = json!({ "version": 1,
+        "registries": [ { "host": "docker.io", "actions": ["pull", "push"] },
+                        { "host": "registry.acme.example:5000", "actions": ["pull", "push"] } ],
+        "docker-hub": { "organizations": ["acme"], "official": "allow", "verified-publisher": "deny",
+            "sponsored-open-source": "deny", "community": "deny" },
+        "local-images": { "load": "allow" } });
+    let desk = Desk::new(&[("policy.json", &policy.to_string())]);
+    for (form, file) in [
+        ("terraform", "ramgate.tf.json"),
+        ("docker-settings", "api.json"),
+    ] {
+        let export = desk.ramgate(&["policy", "export", "policy.json", "--to", form]);
+        assert_eq!(export.status.code(), Some(0), "{}", stderr(&export));
+        std::fs::write(desk.path(file), &export.stdout).unwrap();
+        let import = desk.ramgate(&[
+            "policy",
+            "import",
+            "docker-settings",
+            file,
+            "--organization",
+            "acme",
+        ]);
+        let back: Value = serde_json::from_slice(&import.stdout).unwrap();
+        assert_eq!(back, policy, "{form}: {}", stderr(&import));
+    }
+}
+
+#[test]
+fn what_docker_cannot_say_is_left_out_of_an_export_and_named() {
+    let desk = Desk::new(&[(
+        "policy.json",
+        r#"{ "version": 1, "mode": "audit",
+             "registries": [ { "host": "quay.io" }, { "host": "*.corp.example" }, { "host": "ghcr.io", "repositories": ["acme/**"] } ],
+             "docker-hub": { "community": "allow", "repositories": ["grafana/*"] }, "subjects": { "owners": ["alice"] } }"#,
+    )]);
+    let export = desk.ramgate(&["policy", "export", "policy.json", "--to", "docker-settings"]);
+    let settings: Value = serde_json::from_slice(&export.stdout).unwrap();
+    assert_eq!(
+        settings,
+        json!({
+            "settings": { "restricted_images":
+                { "enabled": true, "allow_official_images": false, "allow_verified_publishers": false } },
+            "registry-access-management": { "enabled": true,
+                "standard_registries": [ { "id": "DockerHub", "allowed": false } ],
+                "custom_registries": [ { "address": "quay.io", "friendly_name": "quay.io", "allowed": true } ] } })
+    );
+    for note in [
+        "`quay.io` is for pulls only",
+        "`*.corp.example`",
+        "`ghcr.io` is allowed in part",
+        "docker-hub.community is allow",
+        "docker-hub.repositories",
+        "mode is audit",
+        "subjects.owners",
+    ] {
+        assert!(
+            stderr(&export).contains(note),
+            "{note}: {}",
+            stderr(&export)
+        );
+    }
+    let nobody = desk.ramgate(&["policy", "export", "policy.json", "--to", "terraform"]);
+    assert_eq!(nobody.status.code(), Some(64));
+    assert!(
+        stderr(&nobody).contains("--organization"),
+        "{}",
+        stderr(&nobody)
+    );
+}
+
+#[test]
+fn an_export_of_a_policy_has_its_drop_ins_in_it() {
+    let desk = Desk::new(&[
+        ("policy.json", POLICY),
+        (
+            "policy.d/10-site.json",
+            r#"{ "version": 1, "registries": [{ "host": "ghcr.io", "repositories": ["acme/app"] }],
+                 "docker-hub": { "official": "allow" }, "local-images": { "commit": "deny" } }"#,
+        ),
+    ]);
+    let export = desk.ramgate(&["policy", "export", "policy.json"]);
+    assert_eq!(export.status.code(), Some(0), "{}", stderr(&export));
+    let policy: Value = serde_json::from_slice(&export.stdout).unwrap();
+    assert_eq!(
+        policy["registries"],
+        json!([{ "host": "ghcr.io", "repositories": ["acme/app"] }])
+    );
+    assert_eq!(policy["docker-hub"]["verified-publisher"], "deny");
+    assert_eq!(policy["local-images"]["commit"], "deny");
+    assert_eq!(policy["subjects"]["owners"], json!(["alice"]));
+
+    let cut =
+        r#"{ "version": 1, "registries": [{ "host": "ghcr.io", "repositories": ["acme/*x*"] }] }"#;
+    std::fs::write(desk.path("policy.d/20-cut.json"), cut).unwrap();
+    std::fs::write(
+        desk.path("policy.json"),
+        POLICY.replace("acme/**", "acme/a*"),
+    )
+    .unwrap();
+    std::fs::remove_file(desk.path("policy.d/10-site.json")).unwrap();
+    let export = desk.ramgate(&["policy", "export", "policy.json"]);
+    assert_ne!(export.status.code(), Some(0));
 }
 
 #[test]

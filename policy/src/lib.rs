@@ -50,7 +50,7 @@ pub use digest::{Algorithm, Digest, InvalidDigest};
 pub use host::{DEFAULT_PORT, DOCKER_HUB, Host, InvalidHost, Registry, split_port};
 pub use local::{LocalImage, LocalRule};
 pub use official::{OFFICIAL_NAMES_DATE, is_official_name};
-pub use policy::{Basis, Policy, Steering, Step, file};
+pub use policy::{Basis, FoldError, Folded, Policy, Steering, Step, file};
 pub use reference::{ImageName, InvalidReference, Reference, check_path};
 pub use repository::{OFFICIAL_NAMESPACE, Repository};
 pub use request::Request;

@@ -10,8 +10,10 @@ mod content;
 mod drop_in;
 mod explain;
 pub mod file;
+mod folded;
 
 pub use explain::{Basis, Step};
+pub use folded::{FoldError, Folded};
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;

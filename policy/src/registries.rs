@@ -63,6 +63,20 @@ impl RegistryPattern {
             None => text.parse().map(Self::Exact),
         }
     }
+
+    /// Whether every registry of `other` is one of these.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        let Self::Below(domain, port) = self else {
+            return self == other;
+        };
+        let (host, at) = match other {
+            Self::Exact(registry) => (registry.host(), registry.port()),
+            Self::Below(host, _) if host == domain => return self == other,
+            Self::Below(host, at) => (host, *at),
+        };
+        let before = host.as_str().strip_suffix(domain.as_str());
+        at == *port && before.is_some_and(|before| before.ends_with('.'))
+    }
 }
 
 // === impl Registries ===

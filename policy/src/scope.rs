@@ -126,7 +126,7 @@ impl Glob {
     }
 
     /// Whether the pattern, of any form, covers `path`.
-    fn covers(&self, path: &str) -> bool {
+    pub(crate) fn covers(&self, path: &str) -> bool {
         let mut components = path.split('/');
         for pattern in self.text.split('/') {
             if pattern == "**" {

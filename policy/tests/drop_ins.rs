@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
-use ramgate_policy::{Action, Decision, LocalDecision, LocalImage, Policy, Request, Subject};
+use ramgate_policy::{
+    Action, Categories, Category, Decision, Folded, LocalDecision, LocalImage, Policy, Request,
+    Standing, Subject,
+};
 use serde_json::{Value, json};
 
 const BASE: &str = r#"{ "version": 1,
@@ -144,9 +147,17 @@ fn registry() -> impl Strategy<Value = Value> {
 fn hub() -> impl Strategy<Value = Value> {
     let switch = || prop::sample::select(vec!["allow", "deny"]);
     let organization = prop::sample::select(vec!["a", "b"]);
-    (switch(), switch(), prop::collection::btree_set(organization, 0..2), prop::collection::btree_set(pattern(), 0..2)).prop_map(
-        |(official, community, organizations, repositories)| {
-            json!({ "official": official, "community": community, "organizations": organizations, "repositories": repositories })
+    let names = prop::sample::select(vec!["all", "all", "listed"]);
+    let switches = (switch(), switch(), switch(), switch());
+    let exempt = (
+        prop::collection::btree_set(organization, 0..2),
+        prop::collection::btree_set(pattern(), 0..2),
+    );
+    (switches, names, exempt).prop_map(
+        |((official, publisher, sponsored, community), names, (organizations, repositories))| {
+            json!({ "official": official, "verified-publisher": publisher, "sponsored-open-source": sponsored,
+                    "community": community, "official-names": names,
+                    "organizations": organizations, "repositories": repositories })
         },
     )
 }
@@ -200,15 +211,103 @@ fn decisions(policy: &Policy) -> Vec<(bool, String)> {
 }
 
 /// Rules that are there whatever is written.
-const FIXED: [&str; 5] = [
+const FIXED: [&str; 7] = [
     "registries",
     "registries is absent",
     "docker-hub.organizations",
     "docker-hub.official",
+    "docker-hub.verified-publisher",
+    "docker-hub.sponsored-open-source",
     "docker-hub.community",
 ];
 
+/// A policy that may have a team, of which `m` is a member.
+fn with_team() -> impl Strategy<Value = Value> {
+    (policy(), prop::option::of(hub())).prop_map(|(mut policy, hub)| {
+        if let Some(hub) = hub {
+            let subjects = json!({ "teams": { "all": { "members": ["m*"], "docker-hub": hub } } });
+            let policy = policy.as_object_mut().unwrap();
+            policy.insert("subjects".to_owned(), subjects);
+        }
+        policy
+    })
+}
+
+/// Which categories are told apart beside official and community.
+struct Told;
+
+impl Categories for Told {
+    fn standing(&self, namespace: &str) -> Standing {
+        Standing::Is(match namespace {
+            "b" => Category::VerifiedPublisher,
+            "ab" => Category::SponsoredOpenSource,
+            _ => Category::Community,
+        })
+    }
+}
+
+/// Whether each request is allowed, to nobody and to a member of a team.
+fn allowed(policy: &Policy) -> Vec<bool> {
+    let mut all = Vec::new();
+    for subject in [Subject::Anonymous, Subject::User("m".to_owned())] {
+        for host in [
+            "docker.io",
+            "ghcr.io",
+            "x.corp.example",
+            "mirror.gcr.io",
+            "quay.io",
+        ] {
+            for path in [
+                "a/a",
+                "a/b",
+                "a/ba",
+                "b/a",
+                "b/a/a",
+                "ab/b",
+                "library/a",
+                "library/alpine",
+            ] {
+                let repository = format!("{host}/{path}").parse().unwrap();
+                for action in [Action::Pull, Action::Push] {
+                    let request = Request {
+                        repository: &repository,
+                        action,
+                        subject: &subject,
+                    };
+                    all.push(matches!(
+                        policy.evaluate_knowing(&request, &Told),
+                        Decision::Allow(_)
+                    ));
+                }
+            }
+        }
+    }
+    all
+}
+
 proptest! {
+    #[test]
+    fn a_policy_with_its_drop_ins_in_one_file_allows_nothing_more(base in with_team(), drop_ins in prop::collection::vec(policy(), 1..3)) {
+        let Ok(mut policy) = Policy::parse(&base.to_string()) else { return Ok(()) };
+        let mut folded = Folded::read(&base.to_string()).unwrap();
+        for drop_in in &drop_ins {
+            let text = drop_in.to_string();
+            if let Ok(tightened) = policy.clone().tightened("t.json", &text) {
+                policy = tightened;
+                if folded.fold("t.json", &text).is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        let text = serde_json::to_string(&folded.file).unwrap();
+        let folded_policy = Policy::parse(&text);
+        prop_assert!(folded_policy.is_ok(), "{text}: {folded_policy:?}");
+        let (apart, together) = (allowed(&policy), allowed(&folded_policy.unwrap()));
+        for (apart, together) in apart.iter().zip(together) {
+            prop_assert!(*apart || !together, "{text}");
+        }
+    }
+
     #[test]
     fn a_drop_in_never_allows_what_the_policy_denies(base in policy(), first in policy(), second in policy()) {
         let Ok(base) = Policy::parse(&base.to_string()) else { return Ok(()) };

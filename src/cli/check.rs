@@ -60,10 +60,14 @@ struct About<'a> {
 
 impl Check {
     pub(super) fn run(&self) -> Result<Outcome, CommandError> {
-        let reference: Reference = self
-            .reference
-            .parse()
-            .map_err(|error| CommandError::Usage(format!("`{}`: {error}", self.reference)))?;
+        let reference: Reference = self.reference.parse().map_err(|error| {
+            let hint = if self.reference.contains("://") {
+                "; a reference begins with the registry's host, without `https://`"
+            } else {
+                ""
+            };
+            CommandError::Usage(format!("`{}`: {error}{hint}", self.reference))
+        })?;
         let repository = reference
             .repository()
             .map_err(|error| CommandError::Usage(format!("`{}`: {error}", self.reference)))?;

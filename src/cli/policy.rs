@@ -2,6 +2,7 @@
 
 mod audit;
 mod diff;
+mod export;
 mod import;
 mod init;
 mod learn;
@@ -30,6 +31,8 @@ enum Command {
     /// Write a policy to begin with; on a terminal, after a few questions.
     Init(init::Init),
     /// Check a policy file; every mistake is shown, with its line and key.
+    ///
+    /// Drop-ins in the folder beside it, `policy.d` for `policy.json`, are checked with it.
     Validate {
         /// The policy file.
         file: PathBuf,
@@ -38,6 +41,9 @@ enum Command {
         json: bool,
     },
     /// Print the JSON Schema of policy files, for editors.
+    ///
+    /// Name it in the policy, `"$schema": "policy.schema.json"`, and an editor completes keys and marks mistakes.
+    #[command(after_help = "Example: ramgate policy schema > policy.schema.json")]
     Schema,
     /// Try a policy with files of references and what is to become of them.
     Test(trials::Test),
@@ -47,6 +53,8 @@ enum Command {
     Learn(learn::Learn),
     /// Make a policy of settings that another product has.
     Import(import::Arguments),
+    /// Print the policy that is in force as one file, or as settings for Docker.
+    Export(export::Export),
 }
 
 // === impl Arguments ===
@@ -59,6 +67,7 @@ impl Arguments {
             Command::Diff(command) => command.run()?,
             Command::Learn(command) => command.run()?,
             Command::Import(command) => command.run()?,
+            Command::Export(command) => command.run()?,
             Command::Validate { file, json } => validate(file, *json)?,
             Command::Schema => say(format_args!("{:#}", Policy::schema()))?,
         }

@@ -40,31 +40,67 @@ impl Policy {
         subject: &Subject,
         categories: &dyn Categories,
     ) -> Result<Grant, Vec<Denial>> {
-        let hub: Vec<&Repository> = origins
-            .iter()
-            .filter(|origin| self.origins_by_digest && origin.registry().is_docker_hub())
-            .collect();
-        let deciding = if hub.is_empty() {
-            origins.iter().collect()
+        let hubs = if self.origins_by_digest {
+            self.docker_hubs(origins)
         } else {
-            hub
+            BTreeSet::new()
         };
+        let judged = if hubs.is_empty() {
+            self.one_of(origins, subject, categories)
+        } else {
+            // A name that stands for Docker Hub's says whose the content is; where it is had from, a name that was used says.
+            self.one_of(&hubs, subject, categories).and_then(|rule| {
+                if hubs.is_disjoint(origins) {
+                    self.one_of(origins, subject, categories)
+                } else {
+                    Ok(rule)
+                }
+            })
+        };
+        match judged {
+            Ok(rule) => Ok(Grant::new(rule)),
+            Err(denials) => match denials.first() {
+                Some(first) if self.is_audit() => Ok(Grant::suppressing(first.clone())),
+                _ => Err(denials),
+            },
+        }
+    }
+
+    /// The rule that allows one of `repositories`, or why each is denied.
+    fn one_of(
+        &self,
+        repositories: &BTreeSet<Repository>,
+        subject: &Subject,
+        categories: &dyn Categories,
+    ) -> Result<RuleName, Vec<Denial>> {
         let mut denials: Vec<Denial> = Vec::new();
-        for repository in deciding {
+        for repository in repositories {
             let request = Request {
                 repository,
                 action: Action::Run,
                 subject,
             };
             match self.judge(&request, categories) {
-                Ok(rule) => return Ok(Grant::new(rule)),
+                Ok(rule) => return Ok(rule),
                 Err(denial) => denials.push(denial),
             }
         }
-        match denials.first() {
-            Some(first) if self.is_audit() => Ok(Grant::suppressing(first.clone())),
-            _ => Err(denials),
-        }
+        Err(denials)
+    }
+
+    /// Docker Hub's repositories among `known`, and those that names among them stand for: what was only ever fetched by the name of
+    /// a proxy project is Docker Hub's none the less.
+    fn docker_hubs(&self, known: &BTreeSet<Repository>) -> BTreeSet<Repository> {
+        let is_hub = |repository: &Repository| repository.registry().is_docker_hub();
+        let direct = known.iter().filter(|known| is_hub(known)).cloned();
+        // A name whose origin is unclear is denied as a name.
+        let derived = known
+            .iter()
+            .filter_map(|known| self.origins.origins(known).ok())
+            .flatten()
+            .map(|origin| origin.repository)
+            .filter(is_hub);
+        direct.chain(derived).collect()
     }
 
     /// Decides whether content may be had under the name of a repository that is itself allowed, by the repositories that are known
@@ -81,7 +117,7 @@ impl Policy {
         categories: &dyn Categories,
     ) -> Result<Option<Grant>, Denial> {
         let is_hub = |repository: &Repository| repository.registry().is_docker_hub();
-        if !self.origins_by_digest || is_hub(named) || !known.iter().any(is_hub) {
+        if !self.origins_by_digest || is_hub(named) || self.docker_hubs(known).is_empty() {
             return Ok(None);
         }
         // A name that stands for one of Docker Hub's was judged as that.
@@ -89,7 +125,10 @@ impl Policy {
         if derived.is_ok_and(|derived| derived.iter().any(|origin| is_hub(&origin.repository))) {
             return Ok(None);
         }
-        match self.evaluate_content_knowing(known, subject, categories) {
+        // It is had from here now, whoever else has it.
+        let mut known = known.clone();
+        known.insert(named.clone());
+        match self.evaluate_content_knowing(&known, subject, categories) {
             Ok(grant) => Ok(Some(grant)),
             Err(denials) => match denials.into_iter().next() {
                 Some(denial) => Err(denial.of_origin(named.clone())),
@@ -200,6 +239,37 @@ mod tests {
         );
         let granted = copy(&policy("audit"), "ghcr.io/acme/copy", &["evil/tool"]).unwrap();
         assert!(granted.is_some_and(|grant| grant.suppressed().is_some()));
+    }
+
+    #[test]
+    fn what_was_only_fetched_by_a_name_that_stands_for_docker_hubs_is_docker_hubs() {
+        let policy = Policy::parse(
+            r#"{ "version": 1, "docker-hub": { "official": "allow" },
+                 "registries": [{ "host": "docker.io" }, { "host": "ghcr.io" }],
+                 "origins": [{ "prefix": "harbor.example/hub/", "origin": "docker.io/" }] }"#,
+        )
+        .unwrap();
+        let parsed = |known: &[&str]| known.iter().map(|text| text.parse().unwrap()).collect();
+        let copy = |known: &[&str]| {
+            let named = "ghcr.io/acme/copy".parse().unwrap();
+            policy.evaluate_copy(&named, &parsed(known), &Subject::Daemon, &NothingKnown)
+        };
+        let runs = |known: &[&str]| {
+            policy
+                .evaluate_content(&parsed(known), &Subject::Daemon)
+                .is_ok()
+        };
+        for evil in ["harbor.example/hub/evil/tool", "mirror.gcr.io/evil/tool"] {
+            assert!(copy(&[evil]).is_err(), "{evil}");
+            assert!(copy(&[evil, "ghcr.io/acme/copy"]).is_err(), "{evil}");
+            assert!(!runs(&[evil, "ghcr.io/acme/copy"]), "{evil}");
+        }
+        let official = "harbor.example/hub/library/alpine";
+        assert!(copy(&[official]).is_ok());
+        assert!(runs(&[official, "ghcr.io/acme/copy"]));
+        // That it is Docker Hub's does not allow the registry that it was had from.
+        assert!(!runs(&[official]));
+        assert!(runs(&[official, "alpine"]));
     }
 
     #[test]

@@ -25,26 +25,26 @@ use crate::repository::Repository;
 /// A file of `policy.d` as it is written.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct DropInFile {
+pub(super) struct DropInFile {
     #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
     schema: Option<String>,
     version: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    registries: Option<Vec<RegistryFile>>,
+    pub(super) registries: Option<Vec<RegistryFile>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    docker_hub: Option<DockerHubFile>,
+    pub(super) docker_hub: Option<DockerHubFile>,
     #[serde(default)]
-    local_images: LocalPart,
+    pub(super) local_images: LocalPart,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    watch: Option<WatchMode>,
+    pub(super) watch: Option<WatchMode>,
     #[serde(default)]
-    subjects: SubjectsPart,
+    pub(super) subjects: SubjectsPart,
 }
 
 /// What differs from the policy's `local-images`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-struct LocalPart {
+pub(super) struct LocalPart {
     build: Option<LocalRule>,
     builder: Option<LocalRule>,
     load: Option<LocalRule>,
@@ -56,8 +56,8 @@ struct LocalPart {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-struct SubjectsPart {
-    require_identity: Option<bool>,
+pub(super) struct SubjectsPart {
+    pub(super) require_identity: Option<bool>,
 }
 
 /// What a drop-in asks besides the policy.
@@ -242,7 +242,7 @@ impl LocalPart {
 
 impl super::file::LocalImagesFile {
     /// Takes over what is stricter.
-    fn tighten(&mut self, part: &LocalPart) {
+    pub(super) fn tighten(&mut self, part: &LocalPart) {
         for (rule, said) in [
             (&mut self.build, part.build),
             (&mut self.builder, part.builder),

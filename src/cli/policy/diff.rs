@@ -11,7 +11,11 @@ use super::audit::{self, Seen};
 use crate::live_policy;
 
 /// Show which of the requests in an audit log two policies decide differently.
+///
+/// Each is said once, with how often it was seen, what decides it by the one policy and what by the other. Drop-ins beside either
+/// policy are taken in.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: ramgate policy diff /etc/ramgate/policy.json learned.json")]
 pub(super) struct Diff {
     /// The policy that is.
     before: PathBuf,

@@ -1,7 +1,9 @@
 //! `ramgate policy init`: a policy to begin with.
 
+mod questions;
+
 use std::fs::OpenOptions;
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -10,12 +12,17 @@ use ramgate_policy::Policy;
 use serde_json::{Value, json};
 
 use super::super::{CommandError, SettingsArgument, say};
+use questions::Questions;
 
 /// Write a policy to begin with.
 ///
 /// Docker Hub is allowed, and of its images as many as the level says. On a terminal the level, your organizations, other
 /// registries and a contact are asked for, unless an option says them.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ramgate policy init
+  ramgate policy init --level publisher --organization acme --registry ghcr.io --audit --output policy.json")]
 pub(super) struct Init {
     /// Where to; `-` is stdout. Without it, the place that the settings name. An existing file is never overwritten.
     #[arg(long, value_name = "FILE")]
@@ -111,7 +118,11 @@ impl Init {
             .as_deref()
             .is_some_and(|path| path.as_os_str() == "-");
         let policy = if nothing_said && !to_stdout && io::stdin().is_terminal() {
-            self.asked()?
+            let path = self.path()?;
+            if path.exists() {
+                return Err(there_is_one(&path));
+            }
+            self.asked(Questions::new(io::stdin().lock(), io::stderr()))?
         } else {
             draft(
                 self.level.unwrap_or(Level::Official),
@@ -126,10 +137,7 @@ impl Init {
         if to_stdout {
             return Ok(io::stdout().write_all(text.as_bytes())?);
         }
-        let path = match &self.output {
-            Some(path) => path.clone(),
-            None => self.settings.load()?.policy_path,
-        };
+        let path = self.path()?;
         write(&path, &text)?;
         say(format_args!(
             "wrote {}; edit it, then check it with `ramgate policy validate`",
@@ -137,44 +145,60 @@ impl Init {
         ))
     }
 
-    fn asked(&self) -> Result<Value, CommandError> {
-        let level = loop {
-            let answer = ask(
-                "Which images of Docker Hub: organization, official, publisher, sponsored or community? [official]",
-            )?;
-            match answer.as_str() {
-                "" => break Level::Official,
-                word => match Level::from_str(word, true) {
-                    Ok(level) => break level,
-                    Err(_) => continue,
-                },
-            }
-        };
-        let organizations = words(&ask(
+    fn path(&self) -> Result<PathBuf, CommandError> {
+        match &self.output {
+            Some(path) => Ok(path.clone()),
+            None => Ok(self.settings.load()?.policy_path),
+        }
+    }
+
+    fn asked(
+        &self,
+        mut questions: Questions<impl BufRead, impl Write>,
+    ) -> Result<Value, CommandError> {
+        let level = questions.ask(
+            "Which images of Docker Hub: organization, official, publisher, sponsored or community? [official]",
+            |answer| match answer {
+                "" => Ok(Level::Official),
+                word => Level::from_str(word, true).map_err(|_| format!("`{word}` is none of these")),
+            },
+        )?;
+        let organizations = questions.ask(
             "Your namespaces on Docker Hub, with spaces between? [none]",
-        )?);
-        let registries = words(&ask("Other registries to pull from and push to? [none]")?);
-        let contact = ask("Whom do users turn to? [nobody]")?;
-        let contact = Some(contact.as_str()).filter(|contact| !contact.is_empty());
+            |answer| {
+                let organizations = words(answer);
+                checked(&draft(level, false, &organizations, &[], None)).map(|()| organizations)
+            },
+        )?;
+        let registries = questions.ask(
+            "Other registries to pull from and push to? [none]",
+            |answer| {
+                let registries = words(answer);
+                checked(&draft(level, false, &[], &registries, None)).map(|()| registries)
+            },
+        )?;
+        let contact = questions.ask("Whom do users turn to? [nobody]", |answer| {
+            let contact = Some(answer.to_owned()).filter(|contact| !contact.is_empty());
+            checked(&draft(level, false, &[], &[], contact.as_deref())).map(|()| contact)
+        })?;
         Ok(draft(
             level,
             self.audit,
             &organizations,
             &registries,
-            contact,
+            contact.as_deref(),
         ))
     }
 }
 
-fn ask(question: &str) -> Result<String, CommandError> {
-    let mut stderr = io::stderr();
-    write!(stderr, "{question} ")?;
-    stderr.flush()?;
-    let mut answer = String::new();
-    if io::stdin().lock().read_line(&mut answer)? == 0 {
-        return Err(CommandError::Usage("the answers ended early".to_owned()));
-    }
-    Ok(answer.trim().to_owned())
+/// What is wrong with a policy, without the places in a text that nobody has seen.
+fn checked(policy: &Value) -> Result<(), String> {
+    Policy::parse(&policy.to_string())
+        .map(drop)
+        .map_err(|findings| {
+            let problems = findings.iter().map(|finding| finding.problem.clone());
+            problems.collect::<Vec<_>>().join("; ")
+        })
 }
 
 fn words(answer: &str) -> Vec<String> {
@@ -198,14 +222,57 @@ fn write(path: &Path, text: &str) -> Result<(), CommandError> {
     let created = OpenOptions::new().write(true).create_new(true).open(path);
     match created {
         Ok(mut file) => file.write_all(text.as_bytes()).map_err(CommandError::from),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(CommandError::Usage(format!(
-                "{}: there is a policy already; it is left as it is",
-                path.display()
-            )))
-        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(there_is_one(path)),
         Err(error) => Err(CommandError::Failed(
             anyhow::Error::new(error).context(path.display().to_string()),
         )),
+    }
+}
+
+fn there_is_one(path: &Path) -> CommandError {
+    CommandError::Usage(format!(
+        "{}: there is a policy already; it is left as it is",
+        path.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_answer_is_told_at_once_and_asked_for_again() {
+        let init = Init {
+            output: None,
+            level: None,
+            organizations: Vec::new(),
+            registries: Vec::new(),
+            contact: None,
+            audit: true,
+            settings: SettingsArgument { settings: None },
+        };
+        let answers = "most\npublisher\nAcme!\nacme\na..b\nghcr.io quay.io\n\n";
+        let mut said = Vec::new();
+        let policy = init
+            .asked(Questions::new(answers.as_bytes(), &mut said))
+            .unwrap();
+        let expected = draft(
+            Level::Publisher,
+            true,
+            &["acme".to_owned()],
+            &["ghcr.io".to_owned(), "quay.io".to_owned()],
+            None,
+        );
+        assert_eq!(policy, expected);
+        let said = String::from_utf8(said).unwrap();
+        for problem in [
+            "`most` is none of these",
+            "`Acme!` is no namespace",
+            "`a..b`",
+        ] {
+            assert_eq!(said.matches(problem).count(), 1, "{said}");
+        }
+        let early = init.asked(Questions::new(&b"official\n"[..], io::sink()));
+        assert!(matches!(early, Err(CommandError::Usage(_))));
     }
 }

@@ -16,6 +16,7 @@ use super::audit::{self, Seen};
 /// Run with `"mode": "audit"` for a while first. The policy goes to stdout; what it rests on, with counts, to stderr. Scopes are
 /// the repositories themselves, or the path that several of them share.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: ramgate policy learn --least 3 > learned.json")]
 pub(super) struct Learn {
     /// The audit log; without it, the one that the settings name.
     #[arg(long, value_name = "FILE")]
