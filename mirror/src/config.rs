@@ -9,6 +9,7 @@ use ramgate_provenance::Canaries;
 use reqwest::Url;
 
 pub use crate::credentials::{Login, LoginSource};
+use crate::site_proxy::SiteProxy;
 use crate::storage::Storage;
 
 /// Where a mirror keeps things, and what it fetches from.
@@ -33,6 +34,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Hosts that the daemon is asked for to see whether it comes past here.
     pub canaries: Canaries,
+    /// A proxy of the site, behind which the mirror stands.
+    pub site_proxy: Option<SiteProxy>,
 }
 
 /// Where a registry is really reached.
@@ -75,6 +78,7 @@ impl Config {
             docker_config: None,
             timeouts: Timeouts::default(),
             canaries: Canaries::default(),
+            site_proxy: None,
         }
     }
 }
