@@ -7,6 +7,7 @@ PROMTOOL := $(TOOLS)/prometheus/usr/bin/promtool
 CARGO_DEB := $(TOOLS)/bin/cargo-deb
 FUZZ  := $(TOOLS)/bin/cargo-fuzz
 NGINX := $(TOOLS)/nginx/usr/sbin/nginx
+SQUID := $(TOOLS)/squid/usr/sbin/squid
 ROOT  := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=HOME,PATH,RAMGATE_CACHE,XDG_CACHE_HOME,CARGO_TARGET_DIR)
 # As `make plugin PROFILE=dev PLUGIN=/some/folder`.
 PROFILE := release
@@ -15,7 +16,7 @@ DIST    := $(or $(CARGO_TARGET_DIR),target)/dist
 PLUGIN  := $(or $(CARGO_TARGET_DIR),target)/plugin
 export RAMGATE_CACHE := $(CACHE)
 
-.PHONY: build plugin deb tarball container book monitoring demo test test-unit test-engines test-bypass test-storage test-package test-install test-crash check fmt lint doc deny golden fuzz bench provision clean
+.PHONY: build plugin deb tarball container book monitoring demo test test-unit test-engines test-bypass test-storage test-package test-install test-coverage test-crash check fmt lint doc deny golden fuzz bench provision clean
 
 build:        ; cargo build --release --locked
 # A Docker managed plugin, as `docker plugin create` takes it. Beside the program, static, there is nothing in it but where it finds
@@ -70,6 +71,9 @@ test-engines: provision
 # Installation and undo on booted Debians: as the README has them, killed on the way, and with whatever fails. Minutes.
 test-install: provision
 	$(ROOT) cargo test --locked -p ramgate --features engines --test install
+# Every way to an image, on every engine, at the levels standard and strict, against the map in docs/egress.md. Ten minutes.
+test-coverage: provision
+	$(ROOT) cargo test --locked -p ramgate --features engines --test coverage
 # The Debian package on a booted Debian. Not part of `make test`: cargo-deb takes longer to build than all the rest.
 test-package: provision $(CARGO_DEB)
 	$(ROOT) cargo test --locked -p ramgate --features engines --test package
@@ -101,10 +105,15 @@ fuzz: $(FUZZ)
 	RUSTC_BOOTSTRAP=1 PATH=$(TOOLS)/bin:$$PATH cargo fuzz run --sanitizer none $(or $(TARGET),request) \
 		fuzz/corpus/$(or $(TARGET),request) fuzz/seeds/$(or $(TARGET),request) -- -max_total_time=$(or $(SECONDS),60) -max_len=4096
 $(FUZZ):      ; cargo install cargo-fuzz --version 0.13.1 --locked --root $(TOOLS)
-# Parts: decision, plugin, mirror, transfer, scale, engine, footprint; as in `make bench ARGS=plugin`. What is missing is skipped, and said.
-bench: $(NGINX); $(ROOT) cargo bench --locked --bench peers -- $(ARGS)
+# Parts: decision, plugin, mirror, transfer, scale, egress, engine, footprint; as in `make bench ARGS=plugin`. What is missing is skipped, and said.
+bench: $(NGINX) $(SQUID); $(ROOT) cargo bench --locked --bench peers -- $(ARGS)
 # A peer of the mirror, unpacked and not installed. Elsewhere than on Debian it is skipped.
 $(NGINX):
 	@mkdir -p $(TOOLS)/nginx
 	-cd $(TOOLS)/nginx && apt-get download nginx && dpkg-deb --extract nginx_*.deb . && rm nginx_*.deb
+# A peer of the network gate, with the libraries that a bare Debian 12 lacks.
+$(SQUID):
+	@mkdir -p $(TOOLS)/squid
+	-cd $(TOOLS)/squid && apt-get download squid squid-common libecap3 libltdl7 libnetfilter-conntrack3 libnfnetlink0 libtdb1 && \
+		for package in *.deb; do dpkg-deb --extract $$package . && rm $$package || exit; done
 clean:        ; cargo clean

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use ramgate_catalog::Catalog;
 use ramgate_egress::Egress;
-use ramgate_mirror::{Inspector, Mirror};
+use ramgate_mirror::{Inspector, Mirror, SiteProxy};
 use ramgate_plugin::{Authorizer, Engine, Gates, Identity, Registrar, Watch};
 use ramgate_policy::{Registry, Steering};
 use ramgate_provenance::{Canaries, Delegations, Ledger};
@@ -188,6 +188,7 @@ fn start(
     if let Some((listener, part)) = listeners.mirror.zip(settings.mirror.as_ref()) {
         let config = ramgate_mirror::Config {
             delegations,
+            site_proxy: site_proxy(settings)?,
             ..mirror_config(part, canaries.clone())?
         };
         let mirror = Mirror::new(config, policy.current(), Arc::clone(&shared.ledger))
@@ -355,6 +356,7 @@ pub(crate) fn mirror_config(
     })
 }
 
+/// The site's proxy, as the network gate goes through it.
 fn upstream_proxy(
     part: &settings::Egress,
 ) -> anyhow::Result<Option<ramgate_egress::UpstreamProxy>> {
@@ -363,16 +365,37 @@ fn upstream_proxy(
     };
     let proxy =
         ramgate_egress::UpstreamProxy::new(part.host.clone(), part.port, part.no_proxy.clone());
+    Ok(Some(match login(part)? {
+        Some((username, password)) => proxy.with_credentials(&username, &password),
+        None => proxy,
+    }))
+}
+
+/// The same, as the registry gate does, for itself and for what is inspected.
+fn site_proxy(settings: &Settings) -> anyhow::Result<Option<SiteProxy>> {
+    let part = settings.egress.as_ref();
+    let Some(part) = part.and_then(|part| part.upstream_proxy.as_ref()) else {
+        return Ok(None);
+    };
+    let no_proxy = part.no_proxy.clone();
+    let url = part.url().parse().context("egress.upstream-proxy.url")?;
+    let proxy = SiteProxy::new(url, move |host, port| no_proxy.covers(host, port));
+    Ok(Some(match login(part)? {
+        Some((username, password)) => proxy.with_credentials(&username, &password),
+        None => proxy,
+    }))
+}
+
+/// Name and password for the site's proxy.
+fn login(part: &settings::UpstreamProxy) -> anyhow::Result<Option<(String, String)>> {
     let Some(credentials) = &part.credentials else {
-        return Ok(Some(proxy));
+        return Ok(None);
     };
     let file = &credentials.password_file;
     let password = std::fs::read_to_string(file)
         .with_context(|| format!("egress.upstream-proxy.password-file: {}", file.display()))?;
     let password = password.trim_end_matches(['\n', '\r']);
-    Ok(Some(
-        proxy.with_credentials(&credentials.username, password),
-    ))
+    Ok(Some((credentials.username.clone(), password.to_owned())))
 }
 
 fn announce(settings: &Settings, policy: &LivePolicy) {

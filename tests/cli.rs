@@ -443,3 +443,23 @@ fn an_authority_needs_a_list_of_registries() {
     assert_eq!(refused.status.code(), Some(64));
     assert!(stderr(&refused).contains("the policy has no list of them"));
 }
+
+#[test]
+fn the_hosts_of_well_known_registries_are_told_with_their_sources() {
+    let told = ramgate(&["egress", "hosts"]);
+    let text = stdout(&told);
+    assert!(text.contains("ghcr.io ("), "{text}");
+    assert!(
+        text.contains("\n  pkg-containers.githubusercontent.com\n"),
+        "{text}"
+    );
+    assert!(text.contains("\n  auth.docker.io (tokens)\n"), "{text}");
+    let json = stdout(&ramgate(&["egress", "hosts", "--json"]));
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    assert!(rows.len() > 10, "{json}");
+    assert!(
+        rows.iter()
+            .all(|row| row["source"] != "" && row["seen"] != ""),
+        "{json}"
+    );
+}

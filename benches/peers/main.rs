@@ -11,6 +11,7 @@
 
 mod content;
 mod decision;
+mod egress;
 mod engine;
 mod footprint;
 mod link;
@@ -47,7 +48,7 @@ struct Arguments {
     /// Rounds of each measurement; the medians count.
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
-    /// Only cases of the plugin and the mirror whose names hold this.
+    /// Only cases of the plugin, the mirror and egress whose names hold this.
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
     /// Another build to measure instead of the one beside this benchmark.
@@ -77,6 +78,8 @@ enum Part {
     Transfer,
     /// The mirror with a million manifests, beside a thousand. Takes some minutes and 8 GB.
     Scale,
+    /// The network gate, beside squid; and inspection beside none.
+    Egress,
     /// What the plugin adds to creating and starting a container.
     Engine,
     /// Size, memory and time to start, beside docker-registry.
@@ -135,6 +138,7 @@ impl Part {
             Self::Mirror => mirror::measure(bench, table),
             Self::Transfer => transfer::measure(bench, table),
             Self::Scale => scale::measure(bench, table),
+            Self::Egress => egress::measure(bench, table),
             Self::Engine => engine::measure(bench, table),
             Self::Footprint => footprint::measure(bench, table),
         }

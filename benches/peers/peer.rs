@@ -109,7 +109,12 @@ fn present(program: PathBuf) -> Option<PathBuf> {
 
 /// What a program says of its version, as in `docker-registry 2.8.2`.
 pub(crate) fn version(name: &str, program: &Path, argument: &str) -> String {
-    let output = Command::new(program).arg(argument).output();
+    version_of(name, Command::new(program).arg(argument))
+}
+
+/// The same, of what a command says.
+pub(crate) fn version_of(name: &str, command: &mut Command) -> String {
+    let output = command.output();
     let text = output
         .map(|output| [output.stdout, output.stderr].concat())
         .unwrap_or_default();

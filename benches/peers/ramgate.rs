@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -25,8 +25,9 @@ pub(crate) struct Ramgate {
     /// From the start of the process to the word that it is ready.
     pub(crate) ready_in: Duration,
     pub(crate) mirror: SocketAddr,
+    pub(crate) egress: SocketAddr,
     /// Goes with the value.
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 // === impl Binary ===
@@ -51,7 +52,19 @@ impl Ramgate {
     pub(crate) fn start(binary: &Binary, policy: &str, docker_hub: SocketAddr) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let store = directory.path().join("mirror");
-        Self::start_in(directory, binary, policy, docker_hub, &store)
+        Self::start_in(directory, binary, policy, docker_hub, &store, |_, _| Ok(()))
+    }
+
+    /// The same with settings that `adjust` changes, given the directory of the state; with an authority if they want inspection.
+    pub(crate) fn start_with(
+        binary: &Binary,
+        policy: &str,
+        docker_hub: SocketAddr,
+        adjust: impl FnOnce(&mut Value, &Path) -> Result<()>,
+    ) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let store = directory.path().join("mirror");
+        Self::start_in(directory, binary, policy, docker_hub, &store, adjust)
     }
 
     /// The same on a store that is there already.
@@ -61,7 +74,13 @@ impl Ramgate {
         docker_hub: SocketAddr,
         store: &Path,
     ) -> Result<Self> {
-        Self::start_in(tempfile::tempdir()?, binary, policy, docker_hub, store)
+        let directory = tempfile::tempdir()?;
+        Self::start_in(directory, binary, policy, docker_hub, store, |_, _| Ok(()))
+    }
+
+    /// Where it has its state.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     fn start_in(
@@ -70,8 +89,9 @@ impl Ramgate {
         policy: &str,
         docker_hub: SocketAddr,
         store: &Path,
+        adjust: impl FnOnce(&mut Value, &Path) -> Result<()>,
     ) -> Result<Self> {
-        let mirror = free_address()?;
+        let (mirror, egress) = (free_address()?, free_address()?);
         let write = |name: &str, content: &str| -> Result<PathBuf> {
             let path = directory.path().join(name);
             std::fs::write(&path, content)?;
@@ -80,15 +100,17 @@ impl Ramgate {
         // By itself, as on a server: ramgate watches the directory that its policy is in.
         std::fs::create_dir(directory.path().join("etc"))?;
         let policy = write("etc/policy.json", policy)?;
-        let settings = settings(
-            directory.path(),
-            &policy,
-            mirror,
-            free_address()?,
-            docker_hub,
-            store,
-        );
+        let mut settings = settings(directory.path(), &policy, mirror, egress, docker_hub, store);
+        adjust(&mut settings, directory.path())?;
+        let inspects = settings.pointer("/egress/inspect") == Some(&Value::Bool(true));
         let settings = write("settings.json", &settings.to_string())?;
+        if inspects {
+            let mut init = Command::new(binary.path());
+            init.args(["egress", "--settings"]).arg(&settings);
+            init.args(["ca", "init"]);
+            let made = init.output()?;
+            ensure!(made.status.success(), "{made:?}");
+        }
         let notify = directory.path().join("notify.sock");
         let notified = UnixDatagram::bind(&notify)?;
         notified.set_nonblocking(true)?;
@@ -105,7 +127,8 @@ impl Ramgate {
             server,
             ready_in: started.elapsed(),
             mirror,
-            _directory: directory,
+            egress,
+            directory,
         })
     }
 }

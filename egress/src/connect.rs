@@ -25,6 +25,11 @@ pub(crate) async fn open(
 
 /// One address after another, the next as soon as the last has failed or has been silent for [`STAGGER`].
 async fn race(addresses: &[SocketAddr]) -> Result<TcpStream, UpstreamError> {
+    // Nobody to race with: no task for it.
+    if let [only] = addresses {
+        let opened = TcpStream::connect(only).await;
+        return opened.map_err(UpstreamError::Unreachable);
+    }
     let mut waiting = addresses.iter().copied();
     let mut attempts = JoinSet::new();
     let mut failure = UpstreamError::NoAddress;

@@ -149,7 +149,9 @@ impl Tunnel<'_> {
         early: Bytes,
         activity: &Activity,
     ) -> Result<Vec<u8>, Broken> {
-        let mut bytes = Vec::from(early);
+        // Not `Vec::from`: it would keep the whole buffer that HTTP read into, for as long as the client says nothing.
+        let mut bytes = early.to_vec();
+        drop(early);
         if bytes.is_empty() && !more(read, &mut bytes, activity).await? {
             return Ok(bytes);
         }

@@ -227,6 +227,7 @@ pub(crate) fn unreadable(problem: &InvalidPath) -> Response<Body> {
             (StatusCode::NOT_FOUND, "UNSUPPORTED")
         }
         InvalidPath::Digest(_) => (StatusCode::BAD_REQUEST, "DIGEST_INVALID"),
+        InvalidPath::Form => (StatusCode::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
         InvalidPath::Tag => (StatusCode::BAD_REQUEST, "TAG_INVALID"),
         InvalidPath::Unclean
         | InvalidPath::Repository(_)

@@ -138,7 +138,7 @@ impl Mirror {
             }
             Body::empty()
         } else if size <= CONFIG_SIZE_MAX_BYTES
-            && self.origins().knows_config(permit.repository(), &digest)?
+            && self.origins().knows(permit.repository(), &digest)?
         {
             // Noted before it is served, so it is waited for.
             let pieces: Vec<Bytes> = read(0..size, flight, None)
@@ -170,7 +170,7 @@ impl Mirror {
         content: &Content,
     ) -> Result<(), Unserved> {
         let (repository, origins) = (permit.repository(), self.origins());
-        if content.size() > CONFIG_SIZE_MAX_BYTES || !origins.knows_config(repository, digest)? {
+        if content.size() > CONFIG_SIZE_MAX_BYTES || !origins.knows(repository, digest)? {
             return Ok(());
         }
         let config = content.whole().await?;

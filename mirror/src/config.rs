@@ -9,6 +9,7 @@ use ramgate_provenance::{Canaries, Delegations};
 use reqwest::Url;
 
 pub use crate::credentials::{Login, LoginSource};
+use crate::site_proxy::SiteProxy;
 use crate::storage::Storage;
 
 /// Where a mirror keeps things, and what it fetches from.
@@ -35,6 +36,8 @@ pub struct Config {
     pub canaries: Canaries,
     /// For whom the daemon fetches just now, beside itself.
     pub delegations: Delegations,
+    /// A proxy of the site, behind which the mirror stands.
+    pub site_proxy: Option<SiteProxy>,
 }
 
 /// Where a registry is really reached.
@@ -78,6 +81,7 @@ impl Config {
             timeouts: Timeouts::default(),
             canaries: Canaries::default(),
             delegations: Delegations::default(),
+            site_proxy: None,
         }
     }
 }

@@ -74,8 +74,8 @@ impl Origins {
             .await
     }
 
-    /// Whether a blob of the repository is the config of an image.
-    pub(crate) fn knows_config(
+    /// Whether the repository is known to have this manifest, or this config of an image.
+    pub(crate) fn knows(
         &self,
         repository: &Repository,
         digest: &Digest,

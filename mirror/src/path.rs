@@ -80,6 +80,9 @@ pub(crate) enum InvalidPath {
         "`ns` is ambiguous: it stands twice, is escaped wrongly, or differs from the registry in the path"
     )]
     AmbiguousNamespace,
+    /// Parameters in the content.
+    #[error("the upload has a form for its content, which could name what its query does not")]
+    Form,
     /// `artifactType` stands twice or is escaped wrongly.
     #[error("`artifactType` is ambiguous: it stands twice or is escaped wrongly")]
     ArtifactType,

@@ -36,6 +36,7 @@ use crate::challenge::InvalidChallenge;
 use crate::config::{Config, Timeouts};
 use crate::credentials::{CredentialsError, Logins};
 use crate::metrics::Metrics;
+use crate::site_proxy::SiteProxy;
 
 /// All upstreams.
 #[derive(Debug)]
@@ -54,6 +55,7 @@ struct Shared {
     logins: Logins,
     rates: Rates,
     timeouts: Timeouts,
+    site_proxy: Option<SiteProxy>,
 }
 
 /// What is fetched of a repository.
@@ -128,6 +130,7 @@ impl Upstreams {
             logins: Logins::new(config.logins.clone(), config.docker_config.clone()),
             rates: Rates::new(metrics.clone()),
             timeouts: config.timeouts,
+            site_proxy: config.site_proxy.clone(),
         });
         let mut named = BTreeMap::new();
         for (registry, upstream) in &config.upstreams {
@@ -135,7 +138,7 @@ impl Upstreams {
             named.insert(registry.clone(), Arc::new(endpoint));
         }
         Ok(Self {
-            client: client::client(None, &Guard::default(), &config.timeouts)?,
+            client: client::client(None, Guard::default(), &shared)?,
             named,
             others: Cache::new(OTHERS_MAX),
             shared,

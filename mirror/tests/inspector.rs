@@ -12,7 +12,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::{Method, Response, StatusCode, header};
-use ramgate_mirror::{Config, Inspector, Mirror, Place, Storage, Upstream};
+use ramgate_mirror::{Config, Inspector, Mirror, Place, SiteProxy, Storage, Upstream};
 use ramgate_policy::Policy;
 use ramgate_provenance::Ledger;
 
@@ -21,10 +21,12 @@ const REGISTRY: &str = "registry.acme.example";
 const BLOB: &str = "sha256:fa2c8cc4f28176bbeed4b736df569a34c79cd3723e9ec42f9674b4d46ac6b8b8";
 const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 const MANIFEST: &str = r#"{"schemaVersion":2,"layers":[]}"#;
+/// SHA-256 of it.
+const DIGEST: &str = "sha256:6ece6defe7067e1c5455a7720c1189ad30f7f8efe78587bd7c06e64a80fe7770";
 const ELSEWHERE: &str =
     r#"{"schemaVersion":2,"layers":[{"digest":"","urls":["https://evil.example/x"]}]}"#;
 
-/// What reached a server: method, path, authorization, content.
+/// What reached a server: method, path, authorization, content. Of headers that lead astray, the first one stands before the path.
 type Seen = Arc<Mutex<Vec<[String; 4]>>>;
 
 /// A registry, a store behind it, and what judges the way there.
@@ -45,13 +47,20 @@ async fn serve(
         let (noted, answer) = (Arc::clone(&noted), answer.clone());
         async move {
             let (parts, body) = request.into_parts();
-            let authorization = parts.headers.get(header::AUTHORIZATION);
-            let authorization = authorization
+            let credentials = ["authorization", "private-token", "cookie"];
+            let authorization = credentials
+                .iter()
+                .find_map(|name| parts.headers.get(*name))
                 .map_or("", |value| value.to_str().unwrap())
                 .to_owned();
             let content =
                 String::from_utf8(to_bytes(body, 1 << 20).await.unwrap().to_vec()).unwrap();
-            let path = parts.uri.path_and_query().unwrap().to_string();
+            let mut path = parts.uri.path_and_query().unwrap().to_string();
+            if parts.headers.contains_key("x-original-url")
+                || parts.headers.contains_key("x-http-method-override")
+            {
+                path = format!("led astray: {path}");
+            }
             let response = answer(parts.method.as_str(), &path);
             noted
                 .lock()
@@ -75,7 +84,11 @@ fn answer(status: StatusCode, headers: &[(&str, &str)], body: &'static str) -> R
 }
 
 /// A mirror whose one registry is at `address`.
-fn mirror(address: SocketAddr, policy: &str) -> (Mirror, Arc<ArcSwap<Policy>>, tempfile::TempDir) {
+fn mirror(
+    address: SocketAddr,
+    policy: &str,
+    site_proxy: Option<SiteProxy>,
+) -> (Mirror, Arc<ArcSwap<Policy>>, tempfile::TempDir) {
     let policy = Arc::new(ArcSwap::from_pointee(Policy::parse(policy).unwrap()));
     let folder = tempfile::tempdir().unwrap();
     let url = format!("http://{address}").parse().unwrap();
@@ -86,6 +99,7 @@ fn mirror(address: SocketAddr, policy: &str) -> (Mirror, Arc<ArcSwap<Policy>>, t
     };
     let config = Config {
         upstreams: BTreeMap::from([(REGISTRY.parse().unwrap(), Upstream::new(url))]),
+        site_proxy,
         ..Config::new(storage)
     };
     let ledger = Ledger::open(&folder.path().join("ledger.redb"))
@@ -134,6 +148,9 @@ async fn world() -> World {
             ("GET", path) if path.contains("/manifests/") => {
                 answer(StatusCode::OK, &[("content-type", MANIFEST_TYPE)], MANIFEST)
             }
+            ("HEAD", path) if path.contains("/manifests/") => {
+                answer(StatusCode::OK, &[("docker-content-digest", DIGEST)], "")
+            }
             ("POST", _) => answer(
                 StatusCode::ACCEPTED,
                 &[("location", "/v2/acme/app/blobs/uploads/1")],
@@ -149,7 +166,7 @@ async fn world() -> World {
              {{ "host": "{REGISTRY}", "repositories": ["acme/**"], "actions": ["pull", "push"], "redirect-hosts": ["{store_address}"] }},
              {{ "host": "{REGISTRY}", "repositories": ["read/**"] }} ] }}"#
     );
-    let (mirror, policy, folder) = mirror(address, &policy);
+    let (mirror, policy, folder) = mirror(address, &policy, None);
     World {
         inspector: Inspector::new(mirror, policy),
         registry,
@@ -167,6 +184,9 @@ impl World {
             .uri(path)
             .header(header::AUTHORIZATION, "Basic users-own")
             .header(header::COOKIE, "session=1")
+            .header("private-token", "users-own")
+            .header("x-original-url", "/v2/other/app/manifests/1")
+            .header("x-http-method-override", "DELETE")
             .header("proxy-authorization", "Basic for-the-proxy")
             .body(Body::from(content))
             .unwrap();
@@ -241,6 +261,26 @@ async fn what_is_denied_reaches_nobody() {
 }
 
 #[tokio::test]
+async fn an_upload_with_a_form_is_refused() {
+    let world = world().await;
+    for form in [
+        "application/x-www-form-urlencoded",
+        "Application/X-WWW-Form-urlencoded; charset=utf-8",
+        "multipart/form-data; boundary=x",
+    ] {
+        let request = Request::post("/v2/acme/app/blobs/uploads/")
+            .header(header::CONTENT_TYPE, "application/octet-stream")
+            .header(header::CONTENT_TYPE, form)
+            .body(Body::from(format!("mount={BLOB}&from=other/app")))
+            .unwrap();
+        let registry = REGISTRY.parse().unwrap();
+        let response = world.inspector.respond(&registry, 443, request).await;
+        assert!(response.status().is_client_error(), "{form}");
+    }
+    assert_eq!(taken(&world.registry), Vec::<[String; 4]>::new());
+}
+
+#[tokio::test]
 async fn a_push_goes_through_with_its_content() {
     let world = world().await;
     let (status, _) = world
@@ -280,6 +320,66 @@ async fn manifests_are_what_their_digests_say_and_lead_nowhere_else() {
 }
 
 #[tokio::test]
+async fn who_only_looks_is_told_what_who_fetches_is_told() {
+    let world = world().await;
+    let look = async |path: &str| world.ask(Method::HEAD, path, "").await;
+    assert_eq!(
+        look("/v2/acme/app/manifests/1").await,
+        (StatusCode::OK, String::new())
+    );
+    let (status, _) = look(&format!("/v2/acme/app/manifests/{BLOB}")).await;
+    assert_eq!(status, StatusCode::BAD_GATEWAY);
+    let asked = || -> Vec<String> {
+        let seen = taken(&world.registry).into_iter();
+        seen.map(|[method, ..]| method).collect()
+    };
+    assert_eq!(asked(), ["HEAD", "GET", "HEAD", "GET"]);
+    // What is known of a digest is heard again, and not fetched again.
+    for pointer in ["1", DIGEST] {
+        let (status, _) = look(&format!("/v2/acme/app/manifests/{pointer}")).await;
+        assert_eq!(status, StatusCode::OK);
+    }
+    assert_eq!(asked(), ["HEAD", "HEAD"]);
+    // Under another repository's name it is looked at anew.
+    look("/v2/acme/other/manifests/1").await;
+    assert_eq!(asked(), ["HEAD", "GET"]);
+}
+
+#[tokio::test]
+async fn a_registry_is_reached_through_the_proxy_of_the_site_but_for_what_that_is_not_for() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (proxy_address, proxy) = serve(|_, _| answer(StatusCode::OK, &[], "by proxy")).await;
+    let (address, registry) = serve(|_, _| answer(StatusCode::OK, &[], "directly")).await;
+    let path = format!("/v2/acme/app/blobs/{BLOB}");
+    for (is_direct, expected) in [(false, "by proxy"), (true, "directly")] {
+        let url = format!("http://{proxy_address}").parse().unwrap();
+        let site_proxy = SiteProxy::new(url, move |host, port| {
+            assert_eq!((host.as_str(), port), ("127.0.0.1", address.port()));
+            is_direct
+        });
+        let site_proxy = site_proxy.with_credentials("ramgate", "secret");
+        assert!(!format!("{site_proxy:?}").contains("secret"));
+        let (mirror, policy, folder) = mirror(address, r#"{ "version": 1 }"#, Some(site_proxy));
+        let world = World {
+            inspector: Inspector::new(mirror, policy),
+            registry: Arc::clone(&registry),
+            store: Arc::clone(&proxy),
+            _folder: folder,
+        };
+        assert_eq!(
+            world.get(&path).await,
+            (StatusCode::OK, expected.to_owned())
+        );
+    }
+    let through = taken(&proxy);
+    assert_eq!(through.len(), 1);
+    // In absolute form, with the caller's own credentials for the registry.
+    assert!(through[0][1].ends_with(&path), "{through:?}");
+    assert_eq!(through[0][2], "Basic users-own");
+    assert_eq!(taken(&registry).len(), 1);
+}
+
+#[tokio::test]
 async fn tokens_are_fetched_where_the_registry_said_that_they_are() {
     let world = world().await;
     assert!(world.get("/token?scope=x").await.0.is_client_error());
@@ -312,7 +412,7 @@ async fn a_probe_learns_where_a_registry_redirects_to() {
         )
     })
     .await;
-    let (mirror, _, _folder) = mirror(address, r#"{ "version": 1 }"#);
+    let (mirror, _, _folder) = mirror(address, r#"{ "version": 1 }"#, None);
     let reference = format!("{REGISTRY}/acme/app:1").parse().unwrap();
     assert_eq!(mirror.probe(&reference).await.unwrap(), [store.to_string()]);
 }

@@ -17,20 +17,16 @@
 //!
 //! A bucket or distribution of the registry's own is listed by its whole name.
 
+mod data;
+
+use data::{DOCKER_HUB_BUCKET, DOCKER_HUB_DOMAINS, DOCKER_HUB_TOKEN_HOST, OBJECT_STORES};
+pub use data::{KNOWN_REGISTRIES, KnownRegistry};
+
 use crate::host::{DEFAULT_PORT, Host, Registry};
 
 /// A pattern of hosts. `*` stands for one or more characters of one label, so never for a dot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct HostPattern(String);
-
-/// A registry and the hosts that it needs. `<word>` as a whole label of the registry stands for any label, and in a host
-/// for the same text.
-struct KnownRegistry {
-    registry: &'static str,
-    hosts: &'static [&'static str],
-    /// Where its tokens come from, if from another host; these serve no content.
-    tokens: &'static [&'static str],
-}
 
 /// What a word of a [`KnownRegistry`] stands for.
 type Bindings<'a> = Vec<(&'static str, &'a str)>;
@@ -193,127 +189,6 @@ fn substitute(host: &str, bindings: &Bindings<'_>) -> String {
     text
 }
 
-/// Gathered 2026-08 to 2026-09. Sources: docker/docs `content/manuals/desktop/setup/allow-list.md` (Docker's own),
-/// and what the vendors publish for firewalls, named at each.
-const KNOWN_REGISTRIES: &[KnownRegistry] = &[
-    // docker/docs `allow-list.md`. Which of the three kinds of CDN serves a blob is chosen per request; R2 serves personal
-    // and anonymous pulls. Any account may own a bucket of that name in R2, hence the whole account here.
-    KnownRegistry {
-        registry: "docker.io",
-        hosts: &[
-            "registry-1.docker.io",
-            "index.docker.io",
-            "registry.hub.docker.com",
-            "hub.docker.com",
-            "production.cloudflare.docker.com",
-            "production.cloudfront.docker.com",
-            "docker-images-prod.6aa30f8b08e16409b46e0173d6de2f56.r2.cloudflarestorage.com",
-            "docker-images-prod.s3.<region>.amazonaws.com",
-            "docker-images-prod.s3.dualstack.<region>.amazonaws.com",
-        ],
-        tokens: &["auth.docker.io"],
-    },
-    // docker/docs `allow-list.md`. Its blobs come from Docker Hub's CDN; where Docker Hub is closed, dhi.io is reached
-    // through the mirror.
-    KnownRegistry {
-        registry: "dhi.io",
-        hosts: &[
-            "registry.scout.docker.com",
-            "production.cloudflare.docker.com",
-            "production.cloudfront.docker.com",
-            "docker-images-prod.6aa30f8b08e16409b46e0173d6de2f56.r2.cloudflarestorage.com",
-        ],
-        tokens: &[],
-    },
-    // aquasecurity/trivy, documentation on air gaps and firewalls.
-    KnownRegistry {
-        registry: "ghcr.io",
-        hosts: &["pkg-containers.githubusercontent.com"],
-        tokens: &[],
-    },
-    // Red Hat, "Firewall changes for container image pulls" (2023) and OpenShift's firewall pages: 01 to 03, and 04 to 06
-    // from April 2025. The number is left open because it grew before; the domain is Quay's alone.
-    KnownRegistry {
-        registry: "quay.io",
-        hosts: &["cdn.quay.io", "cdn<number>.quay.io"],
-        tokens: &[],
-    },
-    // The same: blobs have come from Quay's CDN since May 2023.
-    KnownRegistry {
-        registry: "registry.redhat.io",
-        hosts: &["cdn.quay.io", "cdn<number>.quay.io"],
-        tokens: &["sso.redhat.com"],
-    },
-    KnownRegistry {
-        registry: "registry.access.redhat.com",
-        hosts: &["cdn.quay.io", "cdn<number>.quay.io"],
-        tokens: &["sso.redhat.com"],
-    },
-    // AWS, VPC endpoint policy for ECR: one layer bucket of AWS's own to a region.
-    KnownRegistry {
-        registry: "<account>.dkr.ecr.<region>.amazonaws.com",
-        hosts: &["prod-<region>-starport-layer-bucket.s3.<region>.amazonaws.com"],
-        tokens: &[],
-    },
-    // AWS, EKS Anywhere requirements; the second seen in egress lists of 2026. Distributions of ECR's own.
-    KnownRegistry {
-        registry: "public.ecr.aws",
-        hosts: &[
-            "d2glxqk2uabbnd.cloudfront.net",
-            "d5l0dvt14r5h8.cloudfront.net",
-        ],
-        tokens: &[],
-    },
-    // Microsoft, "MCR client firewall rules".
-    KnownRegistry {
-        registry: "mcr.microsoft.com",
-        hosts: &["<region>.data.mcr.microsoft.com"],
-        tokens: &[],
-    },
-    // Microsoft, "dedicated data endpoints" of Azure Container Registry.
-    KnownRegistry {
-        registry: "<name>.azurecr.io",
-        hosts: &["<name>.<region>.data.azurecr.io"],
-        tokens: &[],
-    },
-    // kubernetes/registry.k8s.io: buckets of the project's own. Manifests are redirected to Artifact Registry, see above.
-    KnownRegistry {
-        registry: "registry.k8s.io",
-        hosts: &["prod-registry-k8s-io-<region>.s3.dualstack.<region>.amazonaws.com"],
-        tokens: &[],
-    },
-    // Egress lists of 2026.
-    KnownRegistry {
-        registry: "nvcr.io",
-        hosts: &["layers.nvcr.io"],
-        tokens: &["authn.nvidia.com"],
-    },
-    // GitLab documentation: tokens from gitlab.com/jwt/auth.
-    KnownRegistry {
-        registry: "registry.gitlab.com",
-        hosts: &["cdn.registry.gitlab-static.net"],
-        tokens: &["gitlab.com"],
-    },
-];
-
-/// Docker Hub's domains, each with all that lies below. Not `docker.com` as a whole: the engine's own packages come from
-/// `download.docker.com`. `ipv6.docker.com` held the registry for networks without IPv4 (docker/docs, 2021 to 2023).
-const DOCKER_HUB_DOMAINS: &[&str] = &[
-    "docker.io",
-    "hub.docker.com",
-    "cloudflare.docker.com",
-    "cloudfront.docker.com",
-    "ipv6.docker.com",
-];
-
-/// docker/docs `allow-list.md`: "authentication".
-const DOCKER_HUB_TOKEN_HOST: &str = "auth.docker.io";
-
-/// The bucket of Docker Hub's blobs, under whatever account, region and endpoint of [`OBJECT_STORES`].
-const DOCKER_HUB_BUCKET: &str = "docker-images-prod";
-
-const OBJECT_STORES: &[&str] = &["amazonaws.com", "cloudflarestorage.com"];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -333,6 +208,23 @@ mod tests {
     fn check_below(domain: &str, asked: &str, expected: bool) {
         let open = hosts_below(&host(domain)).any(|pattern| pattern.covers(&host(asked)));
         assert_eq!(open, expected, "{asked} for *.{domain}");
+    }
+
+    #[test]
+    fn every_row_says_who_says_so_and_when() {
+        for known in KNOWN_REGISTRIES {
+            let (year, month) = known.seen.split_once('-').unwrap();
+            let month: u8 = month.parse().unwrap();
+            assert!(
+                year.parse::<u16>().unwrap() >= 2026 && (1..=12).contains(&month),
+                "{known:?}"
+            );
+            assert!(!known.source.is_empty(), "{known:?}");
+            assert!(
+                !(known.hosts.is_empty() && known.tokens.is_empty()),
+                "{known:?}"
+            );
+        }
     }
 
     #[test]

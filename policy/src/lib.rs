@@ -48,6 +48,7 @@ pub use decision::{Decision, Grant, LocalDecision, Permit, TunnelDecision, Tunne
 pub use denial::{Denial, Reason};
 pub use digest::{Algorithm, Digest, InvalidDigest};
 pub use host::{DEFAULT_PORT, DOCKER_HUB, Host, InvalidHost, Registry, split_port};
+pub use known_hosts::{KNOWN_REGISTRIES, KnownRegistry};
 pub use local::{LocalImage, LocalRule};
 pub use official::{OFFICIAL_NAMES_DATE, is_official_name};
 pub use policy::{Basis, FoldError, Folded, Policy, Steering, Step, file};

@@ -1,6 +1,7 @@
 //! `ramgate egress`: what the network gate needs on this host.
 
 mod ca;
+mod hosts;
 mod probe;
 
 use clap::{Args, Subcommand};
@@ -26,6 +27,7 @@ enum Command {
         #[command(subcommand)]
         command: ca::Ca,
     },
+    Hosts(hosts::Hosts),
     /// Find out which hosts a registry redirects to, by fetching an image from it, and print them for the policy.
     Probe(probe::Probe),
 }
@@ -34,10 +36,10 @@ enum Command {
 
 impl Arguments {
     pub(super) fn run(&self) -> Result<Outcome, CommandError> {
-        let settings = self.settings.load()?;
         match &self.command {
-            Command::Ca { command } => command.run(&settings),
-            Command::Probe(command) => command.run(&settings),
+            Command::Ca { command } => command.run(&self.settings.load()?),
+            Command::Hosts(command) => command.run(),
+            Command::Probe(command) => command.run(&self.settings.load()?),
         }
     }
 }

@@ -34,6 +34,20 @@ pub(crate) struct Credentials {
     pub(crate) password_file: PathBuf,
 }
 
+// === impl UpstreamProxy ===
+
+impl UpstreamProxy {
+    /// Where it is; spoken to without TLS.
+    pub(crate) fn url(&self) -> String {
+        let host = self.host.as_str();
+        if host.contains(':') {
+            format!("http://[{host}]:{}", self.port)
+        } else {
+            format!("http://{host}:{}", self.port)
+        }
+    }
+}
+
 // === impl Check ===
 
 impl Check<'_> {

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, header};
-use ramgate_policy::{DEFAULT_PORT, Digest, Host, Permit, Policy, Registry};
+use ramgate_policy::{Action, DEFAULT_PORT, Digest, Host, Permit, Policy, Registry};
 use ramgate_provenance::Verified;
 use reqwest::Url;
 
@@ -44,13 +44,18 @@ impl Exchange<'_> {
         request: Request<Body>,
         started: Instant,
     ) -> Response<Body> {
-        let is_get = *request.method() == Method::GET;
+        // Content comes in, or is looked at before it does. Who may only push looks at what is there by its name alone.
+        let comes_in = permit.action() == Action::Pull;
         let (done, kind) = match purpose {
-            Purpose::Manifest(pointer) if is_get => (
-                self.manifest(permit, pointer, request).await,
-                Kind::Manifest,
-            ),
-            Purpose::Blob(digest) if is_get => {
+            Purpose::Manifest(pointer) if comes_in => {
+                let manifest = if *request.method() == Method::HEAD {
+                    self.look(permit, pointer, request).await
+                } else {
+                    self.manifest(permit, pointer, request).await
+                };
+                (manifest, Kind::Manifest)
+            }
+            Purpose::Blob(digest) if comes_in => {
                 (self.blob(permit, digest, request).await, Kind::Blob)
             }
             Purpose::Manifest(_) | Purpose::Blob(_) | Purpose::Listing => {
@@ -118,6 +123,42 @@ impl Exchange<'_> {
         ))
     }
 
+    /// A manifest that is only looked at. An engine that has its parts asks for no more, so it is judged as if it were fetched: by
+    /// what is known of its digest, or by itself. Registries count those that are fetched, so no more of them are than must be.
+    async fn look(
+        &self,
+        permit: &Permit,
+        pointer: &Pointer,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Unserved> {
+        let (mut parts, _) = whole(request).into_parts();
+        let ask = |parts| Request::from_parts(parts, Body::empty());
+        let looked = self.fetch(ask(parts.clone())).await?;
+        if looked.status() != StatusCode::OK {
+            return Ok(stream(looked));
+        }
+        let announced = looked.headers().get(CONTENT_DIGEST);
+        let announced = announced.and_then(|digest| digest.to_str().ok()?.parse().ok());
+        let digest = match pointer {
+            Pointer::Digest(digest) => Some(digest.clone()),
+            Pointer::Tag(_) => announced,
+        };
+        if let Some(digest) = digest
+            && self.mirror.origins().knows(permit.repository(), &digest)?
+        {
+            self.mirror.hear(permit, self.policy, &digest).await?;
+            return Ok(stream(looked));
+        }
+        parts.method = Method::GET;
+        let mut response = self.manifest(permit, pointer, ask(parts)).await?;
+        let body = std::mem::take(response.body_mut());
+        if let Some(length) = body.size_hint().exact() {
+            let headers = response.headers_mut();
+            headers.insert(header::CONTENT_LENGTH, length.into());
+        }
+        Ok(response)
+    }
+
     /// A blob, passed on as it comes; an image's config is looked at first, for what its layers are.
     async fn blob(
         &self,
@@ -127,7 +168,10 @@ impl Exchange<'_> {
     ) -> Result<Response<Body>, Unserved> {
         self.mirror.hear(permit, self.policy, digest).await?;
         let origins = self.mirror.origins();
-        let is_config = origins.knows_config(permit.repository(), digest)?;
+        let is_config = origins.knows(permit.repository(), digest)?;
+        if *request.method() == Method::HEAD {
+            return Ok(stream(self.fetch(request).await?));
+        }
         let request = if is_config { whole(request) } else { request };
         let response = self.fetch(request).await?;
         let small = response
@@ -177,9 +221,8 @@ impl Exchange<'_> {
                 if !upstream.may_follow(self.registry, self.policy, &next) {
                     return Err(UpstreamError::ForeignRedirect(place(&next)));
                 }
-                // They are the registry's alone; a presigned address takes no second authorization.
-                headers.remove(header::AUTHORIZATION);
-                headers.remove(header::COOKIE);
+                // Credentials, in whatever header, are the registry's alone; a presigned address takes no second authorization.
+                headers = of_content(&headers);
             }
             url = next;
         }
@@ -264,7 +307,20 @@ fn outgoing(headers: &HeaderMap) -> HeaderMap {
     // The client's was checked against the tunnel; the registry's real host may be another.
     headers.remove(header::HOST);
     headers.remove(header::EXPECT);
+    // What was judged is what is asked for: nothing beside the line of the request may say otherwise to the registry.
+    for name in READ_OTHERWISE {
+        headers.remove(name);
+    }
     headers
+}
+
+/// Of a request's headers, those that say which content is wanted, and how.
+fn of_content(headers: &HeaderMap) -> HeaderMap {
+    let kept = OF_CONTENT.iter().filter_map(|name| {
+        let value = headers.get(name)?;
+        Some((name.clone(), value.clone()))
+    });
+    kept.collect()
 }
 
 /// Without what belongs to one connection (RFC 9110, section 7.6.1).
@@ -295,6 +351,27 @@ fn respond(status: StatusCode, headers: &HeaderMap, body: Body) -> Response<Body
     response
 }
 
+/// By these, servers and what stands before them take another method, path or host than the request's own.
+const READ_OTHERWISE: [&str; 11] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-prefix",
+    "x-forwarded-proto",
+    "x-forwarded-uri",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+];
+const OF_CONTENT: [HeaderName; 5] = [
+    header::ACCEPT,
+    header::ACCEPT_ENCODING,
+    header::IF_RANGE,
+    header::RANGE,
+    header::USER_AGENT,
+];
 const HOP_BY_HOP: [HeaderName; 7] = [
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use axum::http::{Method, Request};
+use axum::http::{HeaderMap, Method, Request, header};
 use ramgate_policy::{Digest, Registry, Repository};
 use reqwest::Url;
 
@@ -77,6 +77,10 @@ impl Route {
                 (repository, push(Vec::new()))
             }
             Target::Other(repository) if path.contains("/blobs/uploads") => {
+                // Distribution takes `mount` and `from` from a form as well (Go's `FormValue`), which nobody has read here.
+                if has_form(request.headers()) {
+                    return Err(InvalidPath::Form);
+                }
                 let mounts = mounts(request.uri().query(), registry)?;
                 (repository, push(mounts))
             }
@@ -100,6 +104,15 @@ fn session_named(path: &str) -> Cow<'_, str> {
     } else {
         Cow::Borrowed(path)
     }
+}
+
+/// Whether the content is what Go takes for parameters.
+fn has_form(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    types.any(|value| {
+        let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+        value.contains("x-www-form-urlencoded") || value.contains("multipart/")
+    })
 }
 
 fn writes(method: &Method) -> bool {

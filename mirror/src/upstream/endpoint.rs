@@ -60,7 +60,7 @@ impl Endpoint {
         let named = upstream.token_realms.iter().chain(&upstream.redirect_hosts);
         let named = named.map(|name| host_of(name));
         let guard = Guard::of_configured(named.chain(upstream.url.host_str()));
-        let client = client(upstream.ca_pem.as_deref(), &guard, &shared.timeouts)?;
+        let client = client(upstream.ca_pem.as_deref(), guard.clone(), shared)?;
         let mut endpoint = Self::at_its_name(registry, upstream.url.clone(), &client, shared);
         endpoint.guard = guard;
         endpoint.token_realms.clone_from(&upstream.token_realms);

@@ -49,6 +49,18 @@ impl Guard {
         }
     }
 
+    /// The same, and `host`.
+    pub(crate) fn and_configured(self, host: Option<&str>) -> Self {
+        let Some(host) = host else {
+            return self;
+        };
+        let mut configured = (*self.configured).clone();
+        configured.extend((*Self::of_configured([host]).configured).clone());
+        Self {
+            configured: Arc::new(configured),
+        }
+    }
+
     /// Judges the host of `url` where it is an address: those are dialled without being resolved.
     pub(crate) fn judge(&self, url: &Url) -> Result<(), RefusedAddress> {
         let host = url.host_str().unwrap_or_default();

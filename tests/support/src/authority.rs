@@ -1,6 +1,6 @@
 //! The certificate authority of a lab, made when it starts: the one that its root trusts beside the public ones.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -13,16 +13,27 @@ use rcgen::{
 use rustls::ServerConfig;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 
-/// A certificate authority.
-pub(crate) struct Authority {
+/// A certificate authority for tests and benchmarks.
+pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
 }
 
 // === impl Authority ===
 
+impl fmt::Debug for Authority {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Authority").finish_non_exhaustive()
+    }
+}
+
 impl Authority {
-    pub(crate) fn new() -> Result<Self> {
+    /// Makes one.
+    ///
+    /// # Errors
+    ///
+    /// When keys cannot be made.
+    pub fn new() -> Result<Self> {
         let mut params = CertificateParams::default();
         params
             .distinguished_name
@@ -38,7 +49,7 @@ impl Authority {
     }
 
     /// The authority's certificate.
-    pub(crate) fn pem(&self) -> &str {
+    pub fn pem(&self) -> &str {
         &self.pem
     }
 
@@ -60,7 +71,11 @@ impl Authority {
     }
 
     /// The TLS side of a server that answers to `names`.
-    pub(crate) fn server(&self, names: &[&str]) -> Result<Arc<ServerConfig>> {
+    ///
+    /// # Errors
+    ///
+    /// When a name is none.
+    pub fn server(&self, names: &[&str]) -> Result<Arc<ServerConfig>> {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let key = KeyPair::generate().context("making a server key")?;
         let certificate = CertificateParams::new(names)

@@ -85,6 +85,44 @@ impl Image {
         })
     }
 
+    /// A managed plugin with the same content, of no use but to be installed. Its tag stands for its manifest.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::busybox`].
+    pub fn plugin(marker: &str) -> Result<Self> {
+        let image = Self::busybox(marker)?;
+        let rootfs = serde_json::from_slice::<Value>(&image.config.content)?
+            .get("rootfs")
+            .cloned();
+        let config = Blob::json(
+            PLUGIN_CONFIG,
+            &json!({
+                "description": marker,
+                "interface": { "types": ["docker.volumedriver/1.0"], "socket": "plugin.sock" },
+                "entrypoint": ["/bin/sleep", "60"],
+                "network": { "type": "none" },
+                "linux": { "capabilities": null },
+                "rootfs": rootfs,
+            }),
+        );
+        let manifest = Blob::json(
+            MANIFEST,
+            &json!({
+                "schemaVersion": 2,
+                "mediaType": MANIFEST,
+                "config": config.descriptor(),
+                "layers": [image.layer.descriptor()],
+            }),
+        );
+        Ok(Self {
+            layer: image.layer,
+            config,
+            list: manifest.clone(),
+            manifest,
+        })
+    }
+
     /// The digest that its tag stands for, in the registry and in `name@digest`: that of its manifest list.
     pub fn digest(&self) -> &str {
         &self.list.digest
@@ -202,6 +240,7 @@ fn architecture() -> &'static str {
 }
 
 const CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+const PLUGIN_CONFIG: &str = "application/vnd.docker.plugin.v1+json";
 const LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";

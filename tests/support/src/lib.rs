@@ -47,6 +47,7 @@ mod server;
 mod token;
 mod upstream;
 
+pub use authority::Authority;
 pub use command::{Command, Output, Process};
 pub use directory::{cache, root};
 pub use engine::{Builder, EngineKind};
