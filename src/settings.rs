@@ -26,7 +26,7 @@ use thiserror::Error;
 
 use crate::audit_file::AuditFile;
 pub(crate) use catalog::Catalog;
-pub(crate) use egress::Egress;
+pub(crate) use egress::{Egress, Transparent};
 
 /// Settings in force.
 #[derive(Clone, Debug)]

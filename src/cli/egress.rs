@@ -1,6 +1,7 @@
 //! `ramgate egress`: what the network gate needs on this host.
 
 mod ca;
+mod nft;
 mod probe;
 
 use clap::{Args, Subcommand};
@@ -10,7 +11,7 @@ use super::{CommandError, Outcome, SettingsArgument};
 /// Set up what the network gate needs on this host.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  ramgate egress probe registry.acme.example/team/app:1\n  ramgate egress ca init\n  ramgate egress ca install\n  systemctl restart ramgate docker"
+    after_help = "Examples:\n  ramgate egress probe registry.acme.example/team/app:1\n  ramgate egress ca init\n  ramgate egress ca install\n  ramgate egress nft show\n  ramgate egress nft apply\n  systemctl restart ramgate docker"
 )]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -26,6 +27,11 @@ enum Command {
         #[command(subcommand)]
         command: ca::Ca,
     },
+    /// The firewall rules that send what containers fetch by themselves through the network gate.
+    Nft {
+        #[command(subcommand)]
+        command: nft::Nft,
+    },
     /// Find out which hosts a registry redirects to, by fetching an image from it, and print them for the policy.
     Probe(probe::Probe),
 }
@@ -37,6 +43,7 @@ impl Arguments {
         let settings = self.settings.load()?;
         match &self.command {
             Command::Ca { command } => command.run(&settings),
+            Command::Nft { command } => command.run(&settings),
             Command::Probe(command) => command.run(&settings),
         }
     }
