@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::io::{self, Cursor};
+use std::net::IpAddr;
 use std::pin::pin;
 
 use bytes::Bytes;
@@ -63,6 +64,11 @@ pub(crate) async fn converse(
         }
     };
     egress.metrics().captured.inc();
+    let most = egress.config().captured_max_per_client;
+    let Some(_place) = egress.places().take(ends.from.ip(), most) else {
+        warn!(client = %ends.from.ip(), most, "the client has as many connections as one may have; closed");
+        return;
+    };
     let since = Instant::now();
     Captured {
         egress,
@@ -193,7 +199,11 @@ impl Captured {
     }
 
     fn address(&self) -> Option<Host> {
-        self.ends.to.ip().to_string().parse().ok()
+        let text = match self.ends.to.ip() {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("[{address}]"),
+        };
+        text.parse().ok()
     }
 
     fn refuse(&self, reason: &'static str) {

@@ -24,6 +24,7 @@ use crate::forward;
 use crate::guard::{Guard, RefusedOpening};
 use crate::metrics::Metrics;
 use crate::own_connections::OwnConnections;
+use crate::places::Places;
 use crate::resolver::Resolver;
 use crate::slot::Slot;
 use crate::target::{Form, InvalidTarget, Target};
@@ -45,6 +46,7 @@ struct Shared {
     metrics: Arc<Metrics>,
     closed: ClosedAddresses,
     own: OwnConnections,
+    places: Places,
 }
 
 /// What the policy permits, and the room for it.
@@ -74,6 +76,7 @@ impl Egress {
             metrics: Arc::default(),
             closed: ClosedAddresses::default(),
             own: OwnConnections::default(),
+            places: Places::default(),
         }))
     }
 
@@ -320,6 +323,11 @@ impl Egress {
         self.0
             .metrics
             .denied(refused.code(), Some(asked.target.host()));
+    }
+
+    /// Who has how many captured connections.
+    pub(crate) fn places(&self) -> &Places {
+        &self.0.places
     }
 
     /// The connections that the gate itself has made of late.

@@ -42,6 +42,7 @@ mod metrics;
 mod no_proxy;
 mod original_destination;
 mod own_connections;
+mod places;
 mod pump;
 mod resolver;
 mod server;
