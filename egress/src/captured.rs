@@ -5,7 +5,7 @@
 //! policy names it.
 
 use std::convert::Infallible;
-use std::io::{self, Cursor};
+use std::io::Cursor;
 use std::net::IpAddr;
 use std::pin::pin;
 
@@ -23,7 +23,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use crate::audit::{self, Asked, Client};
-use crate::client_hello::{ClientHello, InvalidHello, Opening};
+use crate::begun::Begun;
+use crate::client_hello::{ClientHello, Opening};
 use crate::gate::{Admitted, Egress};
 use crate::guard::RefusedOpening;
 use crate::original_destination::Ends;
@@ -35,12 +36,6 @@ struct Captured {
     egress: Egress,
     ends: Ends,
     since: Instant,
-}
-
-/// What it began with, and what was read to know that.
-struct Begun {
-    opening: Result<Opening, InvalidHello>,
-    early: Vec<u8>,
 }
 
 /// From its first byte to its last.
@@ -214,24 +209,6 @@ impl Captured {
     }
 }
 
-// === impl Begun ===
-
-impl Begun {
-    /// Reads as much as it takes; `None` if the client closes before that.
-    async fn read(stream: &mut TcpStream) -> io::Result<Option<Self>> {
-        let mut early = Vec::new();
-        loop {
-            early.reserve(STEP_BYTES);
-            if stream.read_buf(&mut early).await? == 0 {
-                return Ok(None);
-            }
-            if let Some(opening) = Opening::read(&early).transpose() {
-                return Ok(Some(Self { opening, early }));
-            }
-        }
-    }
-}
-
 /// `stream` with what was read from it.
 fn with(early: Vec<u8>, stream: TcpStream) -> impl AsyncRead + AsyncWrite + Unpin {
     let (read, write) = stream.into_split();
@@ -252,7 +229,5 @@ const UNREADABLE: &str = "captured-unreadable";
 /// Fatal alerts (RFC 8446, section 6).
 const ACCESS_DENIED: [u8; 7] = [21, 3, 3, 0, 2, 2, 49];
 const INTERNAL_ERROR: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
-/// A ClientHello has 300 bytes to 2 KiB.
-const STEP_BYTES: usize = 2048;
 /// Requests of browsers, cookies and all.
 const HEAD_MAX_BYTES: usize = 64 * 1024;

@@ -25,6 +25,7 @@ mod activity;
 mod answer;
 mod audit;
 mod authority;
+mod begun;
 mod buffers;
 mod captured;
 mod client_hello;
