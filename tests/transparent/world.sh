@@ -22,7 +22,7 @@ ip -netns box link set eth0 up
 ip -netns box route add default via 172.30.0.1
 ip -netns box route add default via fd00:30::1
 
-ip route add 203.0.113.0/24 via 10.231.0.2
+ip route add 203.0.113.0/24 via 10.231.0.10
 ip -netns upstream route add default via 10.231.0.1
 ip netns exec upstream nft -f - <<'RULES'
 table ip internet {
