@@ -76,10 +76,12 @@ impl World {
             .run()
     }
 
-    /// Bytes sent from the container, and what came back, in hexadecimal.
+    /// Bytes sent from the container, which then waits, and what came back, in hexadecimal.
     pub(crate) fn send(&self, address: &str, port: &str, bytes: &[u8]) -> Result<String> {
         self.lab.write_file("/tmp/sent", bytes)?;
-        let script = format!("busybox nc -w 5 {address} {port} </tmp/sent | od -An -v -tx1");
+        let script = format!(
+            "{{ cat /tmp/sent; sleep 1; }} | busybox nc -w 5 {address} {port} | od -An -v -tx1"
+        );
         let output = self.inside("bash").args(["-c", &script]).run()?;
         Ok(output.stdout.split_whitespace().collect())
     }
