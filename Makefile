@@ -65,8 +65,9 @@ demo: build provision
 test: test-unit test-engines test-bypass test-storage
 test-unit:    ; cargo test --locked
 test-engines: provision
+	$(ROOT) tests/support/provision-nft
 	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines \
-		--test lab --test engines --test inspection --test differential --test clients --test pullers --test managed --test service
+		--test lab --test engines --test inspection --test differential --test clients --test pullers --test transparent --test managed --test service
 	$(MAKE) test-crash
 # Installation and undo on booted Debians: as the README has them, killed on the way, and with whatever fails. Minutes.
 test-install: provision

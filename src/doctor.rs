@@ -10,6 +10,7 @@ mod images;
 mod machine;
 mod permissions;
 mod policy;
+mod transparent;
 mod units;
 
 use serde::Serialize;
@@ -57,6 +58,7 @@ impl Report {
             policy::check(facts),
             engine::check(facts),
             gates::check(facts),
+            transparent::check(facts),
             hosts::check(facts),
             permissions::check(facts, fix),
             builders::check(facts),

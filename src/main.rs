@@ -18,6 +18,7 @@ mod install;
 mod ledger;
 mod live_policy;
 mod metrics;
+mod nft;
 mod remedy;
 mod serve;
 mod settings;

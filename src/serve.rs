@@ -34,6 +34,7 @@ struct Listeners {
     plugin: Option<UnixListener>,
     mirror: Option<TcpListener>,
     egress: Option<TcpListener>,
+    captured: Option<TcpListener>,
     metrics: Option<TcpListener>,
     control: UnixListener,
 }
@@ -66,6 +67,7 @@ impl Listeners {
                 settings.egress.as_ref().map(|egress| egress.listen),
             )
             .await?,
+            captured: tcp("egress.transparent.listen", captured_address(settings)).await?,
             metrics: tcp("metrics.listen", settings.metrics_listen).await?,
             control: sockets::unix("state-dir", &control_path(settings))?,
         })
@@ -211,6 +213,11 @@ fn start(
     if let Some((listener, part)) = listeners.egress.zip(settings.egress.as_ref()) {
         let egress = egress(shared, part, canaries, inspection)?;
         egress.metrics().register(&mut registry);
+        if let Some(listener) = listeners.captured {
+            let captured =
+                ramgate_egress::serve_captured(listener, egress.clone(), shutdown.clone());
+            gates.spawn(captured);
+        }
         gates.spawn(ramgate_egress::serve(listener, egress, shutdown.clone()));
     }
     if let Some(listener) = listeners.metrics {
@@ -219,6 +226,12 @@ fn start(
         gates.spawn(monitor);
     }
     Ok((gates, serving))
+}
+
+/// Where what containers fetch by themselves is taken.
+fn captured_address(settings: &Settings) -> Option<SocketAddr> {
+    let transparent = settings.egress.as_ref()?.transparent.as_ref()?;
+    Some(transparent.listen)
 }
 
 fn egress(
@@ -407,6 +420,9 @@ fn announce(settings: &Settings, policy: &LivePolicy) {
     }
     if let Some(egress) = &settings.egress {
         tracing::info!(address = %egress.listen, "network gate listens");
+    }
+    if let Some(address) = captured_address(settings) {
+        tracing::info!(%address, "network gate takes what the firewall sends it");
     }
     if let Some(address) = settings.metrics_listen {
         tracing::info!(%address, "metrics are served");

@@ -26,7 +26,7 @@ use thiserror::Error;
 
 use crate::audit_file::AuditFile;
 pub(crate) use catalog::Catalog;
-pub(crate) use egress::{Egress, UpstreamProxy};
+pub(crate) use egress::{Egress, Transparent, UpstreamProxy};
 
 /// Settings in force.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use http::{Response, StatusCode};
 use http_body_util::{Either, Empty, Full};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
-use ramgate_policy::Denial;
+use ramgate_policy::{Denial, Host};
 
 use crate::destination::RefusedAddress;
 use crate::inspection::InspectedBody;
@@ -44,6 +44,15 @@ pub(crate) fn denied(denial: &Denial) -> Answer {
 pub(crate) fn address_refused(target: &Target, refused: &RefusedAddress) -> Answer {
     let text = format!(
         "Access to {} has been restricted by your administrators (ramgate: {refused})",
+        target.host()
+    );
+    plain(StatusCode::FORBIDDEN, &text)
+}
+
+/// The permitted name leads to a registry that is closed.
+pub(crate) fn registry_address(target: &Target, registry: &Host) -> Answer {
+    let text = format!(
+        "Access to {} has been restricted by your administrators (ramgate: it leads to an address of {registry}, which is closed)",
         target.host()
     );
     plain(StatusCode::FORBIDDEN, &text)

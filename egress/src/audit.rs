@@ -2,6 +2,9 @@
 //!
 //! Host and port are all that is said of a target: never a path, a query or a credential.
 
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
 use http::Method;
 use ramgate_policy::{Subject, TunnelPermit};
 use tokio::time::Instant;
@@ -18,8 +21,19 @@ pub(crate) struct Asked<'a> {
     pub(crate) method: &'a Method,
     /// Where it wants to go.
     pub(crate) target: &'a Target,
+    /// Who asks.
+    pub(crate) client: Client,
     /// When it was read.
     pub(crate) since: Instant,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Client {
+    /// Who uses the gate as a proxy.
+    Daemon,
+    /// Whose connection was captured, by its address.
+    Captured(IpAddr),
 }
 
 /// The policy allowed it. Where it would not have, were it enforced, operators who try a policy out want to see that
@@ -36,7 +50,7 @@ pub(crate) fn allowed(asked: &Asked<'_>, permit: &TunnelPermit) {
             registry = %asked.target.host(),
             port = asked.target.port(),
             method = word(asked.method),
-            principal = Subject::Daemon.principal(),
+            principal = %asked.client,
             elapsed_ms = elapsed_ms(asked.since),
             "tunnel allowed"
         ),
@@ -49,7 +63,7 @@ pub(crate) fn allowed(asked: &Asked<'_>, permit: &TunnelPermit) {
             registry = %asked.target.host(),
             port = asked.target.port(),
             method = word(asked.method),
-            principal = Subject::Daemon.principal(),
+            principal = %asked.client,
             elapsed_ms = elapsed_ms(asked.since),
             "tunnel allowed"
         ),
@@ -67,7 +81,7 @@ pub(crate) fn denied(asked: &Asked<'_>, reason: &str, rule: &str) {
         registry = %asked.target.host(),
         port = asked.target.port(),
         method = word(asked.method),
-        principal = Subject::Daemon.principal(),
+        principal = %asked.client,
         elapsed_ms = elapsed_ms(asked.since),
         "tunnel denied"
     );
@@ -87,7 +101,7 @@ pub(crate) fn opening_refused(asked: &Asked<'_>, refused: &RefusedOpening) {
 }
 
 /// It could not be read, and so was refused.
-pub(crate) fn unreadable(method: &Method, invalid: InvalidTarget, since: Instant) {
+pub(crate) fn unreadable(method: &Method, invalid: InvalidTarget, client: Client, since: Instant) {
     warn!(
         target: TARGET,
         gate = GATE,
@@ -96,7 +110,7 @@ pub(crate) fn unreadable(method: &Method, invalid: InvalidTarget, since: Instant
         rule = "",
         registry = "",
         method = word(method),
-        principal = Subject::Daemon.principal(),
+        principal = %client,
         elapsed_ms = elapsed_ms(since),
         "request unreadable"
     );
@@ -128,6 +142,23 @@ pub(crate) fn overloaded(asked: &Asked<'_>, tunnels_max: usize) {
     );
 }
 
+/// What a captured connection began with was refused, before there was a target to name.
+pub(crate) fn capture_refused(client: Client, to: SocketAddr, reason: &str, since: Instant) {
+    info!(
+        target: TARGET,
+        gate = GATE,
+        decision = "deny",
+        reason,
+        rule = "egress",
+        registry = %to.ip(),
+        port = to.port(),
+        method = "CONNECT",
+        principal = %client,
+        elapsed_ms = elapsed_ms(since),
+        "captured connection refused"
+    );
+}
+
 /// A method is any token, and one as long as a head may be has no place in a log.
 fn word(method: &Method) -> &str {
     if method.as_str().len() <= METHOD_LENGTH_MAX {
@@ -139,6 +170,17 @@ fn word(method: &Method) -> &str {
 
 fn elapsed_ms(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1000.0
+}
+
+// === impl Client ===
+
+impl fmt::Display for Client {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Daemon => formatter.write_str(Subject::Daemon.principal()),
+            Self::Captured(address) => write!(formatter, "{address}"),
+        }
+    }
 }
 
 const TARGET: &str = "ramgate::audit";

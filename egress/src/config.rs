@@ -25,6 +25,8 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// Tunnels and forwarded requests at the same time.
     pub tunnels_max: usize,
+    /// Captured connections of one client at the same time.
+    pub captured_max_per_client: usize,
     /// For what is under way when the gate shuts down.
     pub shutdown_grace: Duration,
     /// Hosts that the daemon is asked for to see whether it comes past here.
@@ -54,6 +56,8 @@ impl Config {
             idle_timeout: Duration::from_secs(300),
             // An idle one takes some 8 KiB here, and two of the file descriptors that the unit allows 524,288 of.
             tunnels_max: 16_384,
+            // A quarter: more than a busy builder has, and room for the daemon and others.
+            captured_max_per_client: 4096,
             // systemd kills after 90 s, and `docker stop` after 10.
             shutdown_grace: Duration::from_secs(5),
             canaries: Canaries::default(),

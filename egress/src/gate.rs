@@ -1,5 +1,7 @@
 //! One request: read, judge, resolve, connect, carry.
 
+mod learning;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,14 +15,17 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use crate::answer::{self, Answer};
-use crate::audit::{self, Asked};
+use crate::audit::{self, Asked, Client};
 use crate::buffers::Buffers;
+use crate::closed_addresses::ClosedAddresses;
 use crate::config::Config;
 use crate::connect;
 use crate::destination::{Destination, Unresolved};
 use crate::forward;
 use crate::guard::{Guard, RefusedOpening};
 use crate::metrics::Metrics;
+use crate::own_connections::OwnConnections;
+use crate::places::Places;
 use crate::resolver::Resolver;
 use crate::slot::Slot;
 use crate::target::{Form, InvalidTarget, Target};
@@ -40,10 +45,13 @@ struct Shared {
     resolver: Resolver,
     buffers: Buffers,
     metrics: Arc<Metrics>,
+    closed: ClosedAddresses,
+    own: OwnConnections,
+    places: Places,
 }
 
 /// What the policy permits, and the room for it.
-enum Admitted {
+pub(crate) enum Admitted {
     /// A connection to the target.
     Connected(FarEnd, Guard, Slot),
     /// What goes there is to be read.
@@ -67,6 +75,9 @@ impl Egress {
             resolver: Resolver::new(),
             buffers: Buffers::default(),
             metrics: Arc::default(),
+            closed: ClosedAddresses::default(),
+            own: OwnConnections::default(),
+            places: Places::default(),
         }))
     }
 
@@ -82,13 +93,26 @@ impl Egress {
     }
 
     /// Answers one request. Every request is judged by itself, whatever came before it on the same connection.
-    pub(crate) async fn answer(&self, mut request: Request<Incoming>, tasks: &Tasks) -> Answer {
+    pub(crate) async fn answer(&self, request: Request<Incoming>, tasks: &Tasks) -> Answer {
+        let target = Target::read(&request);
+        self.answer_read(request, target, Client::Daemon, tasks)
+            .await
+    }
+
+    /// Answers one request of `client` that was read as one for `target`.
+    pub(crate) async fn answer_read(
+        &self,
+        mut request: Request<Incoming>,
+        target: Result<Target, InvalidTarget>,
+        client: Client,
+        tasks: &Tasks,
+    ) -> Answer {
         let since = Instant::now();
-        let read = Target::read(&request).and_then(|target| Ok((target.host_header()?, target)));
+        let read = target.and_then(|target| Ok((target.host_header()?, target)));
         let (host_header, target) = match read {
             Ok(read) => read,
             Err(invalid) => {
-                audit::unreadable(request.method(), invalid, since);
+                audit::unreadable(request.method(), invalid, client, since);
                 self.0.metrics.denied(invalid.code(), None);
                 return answer::unreadable(invalid);
             }
@@ -97,6 +121,7 @@ impl Egress {
         let asked = Asked {
             method: &method,
             target: &target,
+            client,
             since,
         };
         let (far, guard, slot) = match self.admit(&asked).await {
@@ -129,14 +154,18 @@ impl Egress {
     }
 
     /// Asks the policy, and connects if it permits. Otherwise the answer to give.
-    async fn admit(&self, asked: &Asked<'_>) -> Result<Admitted, Answer> {
+    pub(crate) async fn admit(&self, asked: &Asked<'_>) -> Result<Admitted, Answer> {
         let config = self.config();
         let (host, port) = (asked.target.host(), asked.target.port());
         if config.canaries.saw(host) {
             return Err(answer::canary());
         }
         let policy = self.0.policy.load_full();
-        let permit = match policy.evaluate_tunnel(host, port, &config.steering) {
+        let decided = match asked.client {
+            Client::Daemon => policy.evaluate_tunnel(host, port, &config.steering),
+            Client::Captured(_) => policy.evaluate_captured(host, port, &config.steering),
+        };
+        let permit = match decided {
             TunnelDecision::Allow(permit) => permit,
             TunnelDecision::Deny(denial) => {
                 let reason = denial.reason().code();
@@ -170,6 +199,16 @@ impl Egress {
                 return Err(self.failed(asked, &error));
             }
         };
+        // Unlisted: nothing but its name speaks for it. In audit mode the name is let through, and so is this.
+        let unproven = asked.client != Client::Daemon && !permit.is_listed();
+        if unproven
+            && permit.grant().suppressed().is_none()
+            && let Some(registry) = self.0.closed.registry_at(destination.addresses())
+        {
+            audit::denied(asked, REGISTRY_ADDRESS, "egress");
+            self.0.metrics.denied(REGISTRY_ADDRESS, Some(host));
+            return Err(answer::registry_address(asked.target, &registry));
+        }
         audit::allowed(asked, &permit);
         let opened = self.open(asked.target, &permit, &destination).await;
         let far = opened.map_err(|error| self.failed(asked, &error))?;
@@ -178,7 +217,8 @@ impl Egress {
             .connect_seconds
             .observe(begun.elapsed().as_secs_f64());
         self.0.metrics.tunnels.inc();
-        let guard = Guard::new(host.clone(), policy.is_registry(host, port));
+        let strict = unproven || policy.is_registry(host, port);
+        let guard = Guard::new(host.clone(), strict);
         Ok(Admitted::Connected(far, guard, slot))
     }
 
@@ -238,6 +278,7 @@ impl Egress {
     ) -> Result<FarEnd, UpstreamError> {
         let limit = self.config().connect_timeout;
         let stream = connect::open(destination, limit).await?;
+        self.0.own.note(&stream);
         match (self.proxy_to(target), target.form()) {
             (Some(proxy), Form::Tunnel) => timeout(limit, proxy.tunnel(permit, stream))
                 .await
@@ -250,17 +291,21 @@ impl Egress {
     }
 
     async fn carry(&self, upgrade: OnUpgrade, far: FarEnd, guard: &Guard, target: &Target) {
-        let config = self.config();
         let since = Instant::now();
-        let tunnel = Tunnel {
+        if let Err(refused) = self.tunnel(guard).carry(upgrade, far).await {
+            self.refused(target, since, &refused);
+        }
+    }
+
+    /// What carries bytes, as far as `guard` lets them.
+    pub(crate) fn tunnel<'a>(&'a self, guard: &'a Guard) -> Tunnel<'a> {
+        let config = self.config();
+        Tunnel {
             guard,
             buffers: &self.0.buffers,
             metrics: &self.0.metrics,
             idle_timeout: config.idle_timeout,
             opening_timeout: config.header_read_timeout,
-        };
-        if let Err(refused) = tunnel.carry(upgrade, far).await {
-            self.refused(target, since, &refused);
         }
     }
 
@@ -268,10 +313,27 @@ impl Egress {
         let asked = Asked {
             method: &Method::CONNECT,
             target,
+            client: Client::Daemon,
             since,
         };
-        audit::opening_refused(&asked, refused);
-        self.0.metrics.denied(refused.code(), Some(target.host()));
+        self.opening_refused(&asked, refused);
+    }
+
+    pub(crate) fn opening_refused(&self, asked: &Asked<'_>, refused: &RefusedOpening) {
+        audit::opening_refused(asked, refused);
+        self.0
+            .metrics
+            .denied(refused.code(), Some(asked.target.host()));
+    }
+
+    /// Who has how many captured connections.
+    pub(crate) fn places(&self) -> &Places {
+        &self.0.places
+    }
+
+    /// The connections that the gate itself has made of late.
+    pub(crate) fn own(&self) -> &OwnConnections {
+        &self.0.own
     }
 
     fn failed(&self, asked: &Asked<'_>, error: &UpstreamError) -> Answer {
@@ -292,3 +354,4 @@ impl fmt::Debug for Egress {
 
 /// A stable code for logs and metrics.
 const ADDRESS_REFUSED: &str = "address-not-allowed";
+const REGISTRY_ADDRESS: &str = "registry-address";

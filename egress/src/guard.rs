@@ -21,7 +21,7 @@ pub(crate) struct Guard {
 pub(crate) enum RefusedOpening {
     /// The inner name could be any.
     #[error(
-        "the ClientHello to a registry is encrypted (ECH), so that its server name cannot be judged"
+        "the ClientHello is encrypted (ECH), so that its server name cannot be judged; a host that is no registry may be named in `egress.hosts`"
     )]
     Encrypted,
     /// It cannot be read.

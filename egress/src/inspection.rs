@@ -17,7 +17,7 @@ use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ramgate_policy::{Host, TunnelPermit, split_port};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::server::Acceptor;
@@ -76,8 +76,21 @@ impl Inspection {
                 return Ok(());
             }
         };
+        self.read(TokioIo::new(upgraded), permit, config).await
+    }
+
+    /// Reads `stream`, which begins with TLS.
+    pub(crate) async fn read<S>(
+        &self,
+        stream: S,
+        permit: &TunnelPermit,
+        config: &Config,
+    ) -> Result<(), RefusedOpening>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let activity = Activity::new();
-        let stream = activity.watch(TokioIo::new(upgraded));
+        let stream = activity.watch(stream);
         let opened = timeout(config.header_read_timeout, self.open(stream, permit)).await;
         let Some(stream) = opened.ok().transpose()?.flatten() else {
             return Ok(());
@@ -107,7 +120,7 @@ impl Inspection {
         permit: &TunnelPermit,
     ) -> Result<Option<tokio_rustls::server::TlsStream<S>>, RefusedOpening>
     where
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+        S: AsyncRead + AsyncWrite + Unpin,
     {
         let host = permit.host();
         let guard = Guard::new(host.clone(), true);

@@ -15,6 +15,9 @@
 //! 5. `tunnel` or `forward`: bytes for `CONNECT`, one request for `http://`. The first bytes through a tunnel are judged by
 //!    `guard`, so that TLS goes to the host that was asked for and not to another behind the same address.
 //!
+//! Connections that were not made to the gate but captured on their way, as containers' are, come in by `captured`: the
+//! ClientHello or the `Host` header says what they are for, and they go on through the same steps from the second on.
+//!
 //! `answer` makes every answer of the gate's own. Its words are the reason phrase too, because that is what
 //! `docker pull` prints: `Error response from daemon: Get "https://ghcr.io/v2/": Access to ghcr.io has been restricted …`.
 
@@ -22,8 +25,11 @@ mod activity;
 mod answer;
 mod audit;
 mod authority;
+mod begun;
 mod buffers;
+mod captured;
 mod client_hello;
+mod closed_addresses;
 mod config;
 mod connect;
 mod conversation;
@@ -35,6 +41,9 @@ mod headers;
 mod inspection;
 mod metrics;
 mod no_proxy;
+mod original_destination;
+mod own_connections;
+mod places;
 mod pump;
 mod resolver;
 mod server;
@@ -51,5 +60,5 @@ pub use gate::Egress;
 pub use inspection::{Inspect, Inspected, InspectedBody, Inspection};
 pub use metrics::Metrics;
 pub use no_proxy::{InvalidNoProxy, NoProxy};
-pub use server::serve;
+pub use server::{serve, serve_captured};
 pub use upstream_proxy::UpstreamProxy;

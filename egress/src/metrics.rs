@@ -18,6 +18,8 @@ pub struct Metrics {
     pub(crate) tunnels_open: Gauge,
     /// Tunnels and forwarded requests that were opened.
     pub(crate) tunnels: Counter,
+    /// Connections that were captured.
+    pub(crate) captured: Counter,
     /// From clients to targets.
     pub(crate) sent_bytes: Counter,
     /// From targets to clients.
@@ -58,6 +60,11 @@ impl Metrics {
             "ramgate_egress_tunnels",
             "Tunnels and forwarded requests that were opened",
             self.tunnels.clone(),
+        );
+        registry.register(
+            "ramgate_egress_captured",
+            "Connections of containers that were captured",
+            self.captured.clone(),
         );
         registry.register_with_unit(
             "ramgate_egress_sent",
@@ -133,6 +140,7 @@ impl Default for Metrics {
         Self {
             tunnels_open: Gauge::default(),
             tunnels: Counter::default(),
+            captured: Counter::default(),
             sent_bytes: Counter::default(),
             received_bytes: Counter::default(),
             denials: Family::default(),

@@ -3,11 +3,12 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::captured;
 use crate::conversation::converse;
 use crate::gate::Egress;
 use crate::tasks::Tasks;
@@ -24,6 +25,41 @@ pub async fn serve(
     egress: Egress,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
+    let grace = egress.config().shutdown_grace;
+    take(listener, grace, shutdown.clone(), |stream, tasks| {
+        converse(stream, egress.clone(), tasks, shutdown.clone())
+    })
+    .await
+}
+
+/// The same for connections that a firewall sends to `listener`, which were going elsewhere.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_captured(
+    listener: TcpListener,
+    egress: Egress,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    // What comes before that waits to be taken.
+    let policy = egress.learn_closed().await;
+    let learner = egress.clone();
+    let learning = tokio::spawn(async move { learner.keep_learning(policy).await });
+    let grace = egress.config().shutdown_grace;
+    let ended = take(listener, grace, shutdown.clone(), |stream, tasks| {
+        captured::converse(stream, egress.clone(), tasks, shutdown.clone())
+    })
+    .await;
+    learning.abort();
+    ended
+}
+
+async fn take<F: Future<Output = ()> + Send + 'static>(
+    listener: TcpListener,
+    grace: Duration,
+    shutdown: CancellationToken,
+    converse: impl Fn(TcpStream, Tasks) -> F,
+) -> io::Result<()> {
     let address = listener.local_addr()?;
     info!(gate = "egress", %address, "gate open");
     let tasks = Tasks::default();
@@ -33,12 +69,7 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => tasks.spawn(converse(
-                stream,
-                egress.clone(),
-                tasks.clone(),
-                shutdown.clone(),
-            )),
+            Ok((stream, _)) => tasks.spawn(converse(stream, tasks.clone())),
             Err(error) => {
                 // Of one connection, or for want of file descriptors. Neither is a reason to close the gate, and the
                 // second would come back at once.
@@ -48,7 +79,7 @@ pub async fn serve(
         }
     }
     drop(listener);
-    tasks.finish(egress.config().shutdown_grace).await;
+    tasks.finish(grace).await;
     info!(gate = "egress", %address, "gate closed");
     Ok(())
 }

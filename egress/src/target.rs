@@ -5,8 +5,8 @@
 //! reader could take for another host: credentials before an `@`, a `Host` header that differs, a missing port.
 
 use http::header::{self, HeaderMap, HeaderValue};
-use http::uri::Authority;
-use http::{Method, Request, Version};
+use http::uri::{Authority, PathAndQuery};
+use http::{Method, Request, Uri, Version};
 use ramgate_policy::{Host, InvalidHost, split_port};
 use thiserror::Error;
 
@@ -30,6 +30,11 @@ pub(crate) enum Form {
 /// Why a request is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum InvalidTarget {
+    /// A captured request that is meant for a proxy, or for another port than it came to.
+    #[error(
+        "this connection was captured on its way to a web server: name the server in the Host header, and use no proxy but the site's own"
+    )]
+    Captured,
     /// `CONNECT` with a length or coding of content, which it does not have.
     #[error("a CONNECT request has no content")]
     Content,
@@ -75,6 +80,49 @@ impl Target {
         };
         target.check_host_header(request.headers(), request.version())?;
         Ok(target)
+    }
+
+    /// What a captured connection of TLS to `port` names.
+    pub(crate) fn of_server_name(host: Host, port: u16) -> Result<Self, InvalidTarget> {
+        if !host.is_address() && ends_in_number(&host) {
+            return Err(InvalidTarget::Numeric);
+        }
+        Ok(Self {
+            host,
+            port,
+            form: Form::Tunnel,
+        })
+    }
+
+    /// Reads a request on a captured connection to `port`, and puts it as one for a proxy.
+    pub(crate) fn read_captured<B>(
+        request: &mut Request<B>,
+        port: u16,
+    ) -> Result<Self, InvalidTarget> {
+        if request.method() == Method::CONNECT || !request.uri().path().starts_with('/') {
+            return Err(InvalidTarget::Captured);
+        }
+        if request.uri().authority().is_none() {
+            let mut hosts = request.headers().get_all(header::HOST).iter();
+            let (Some(host), None) = (hosts.next(), hosts.next()) else {
+                return Err(InvalidTarget::HostHeaderCount);
+            };
+            let text = host.to_str().map_err(|_| InvalidHost::Name)?;
+            let (host, named) = split_port(text)?;
+            if named.unwrap_or(port) != port {
+                return Err(InvalidTarget::Captured);
+            }
+            let authority = format!("{}:{port}", host.parse::<Host>()?);
+            let host = HeaderValue::try_from(&authority).map_err(|_| InvalidHost::Name)?;
+            request.headers_mut().insert(header::HOST, host);
+            let path = request.uri().path_and_query().cloned();
+            let uri = Uri::builder().scheme("http").authority(authority);
+            let uri = uri.path_and_query(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
+            *request.uri_mut() = uri.build().map_err(|_| InvalidHost::Name)?;
+        }
+        let target = Self::read(request)?;
+        let same = target.port == port;
+        same.then_some(target).ok_or(InvalidTarget::Captured)
     }
 
     fn of_tunnel<B>(request: &Request<B>) -> Result<Self, InvalidTarget> {
@@ -170,6 +218,7 @@ impl InvalidTarget {
     /// A stable code for logs.
     pub(crate) const fn code(self) -> &'static str {
         match self {
+            Self::Captured => "captured-request",
             Self::Content => "tunnel-content",
             Self::Host(_) => "host-unreadable",
             Self::HostHeader => "host-header-differs",

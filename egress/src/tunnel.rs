@@ -83,6 +83,17 @@ impl Tunnel<'_> {
         }
     }
 
+    /// The same for a connection that was captured; `early` was read from it.
+    pub(crate) async fn carry_captured(
+        &self,
+        mut stream: TcpStream,
+        early: Bytes,
+        far: FarEnd,
+    ) -> Result<(), RefusedOpening> {
+        let (mut read, mut write) = stream.split();
+        self.join(&mut read, &mut write, early, far).await
+    }
+
     /// HTTP/2: one stream of a connection.
     async fn join_stream(&self, upgraded: Upgraded, far: FarEnd) -> Result<(), RefusedOpening> {
         let (mut read, mut write) = tokio::io::split(TokioIo::new(upgraded));

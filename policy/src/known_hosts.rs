@@ -88,6 +88,26 @@ pub(crate) fn is_registry(host: &Host) -> bool {
             .any(|known| known.bind(host.as_str()).is_some())
 }
 
+/// Whether `host` is a well-known registry, or serves the content of one. Hosts of tokens do not: `gitlab.com` is one.
+pub(crate) fn serves_registry(host: &Host) -> bool {
+    is_registry(host)
+        || KNOWN_REGISTRIES.iter().any(|known| {
+            let hosts = known.hosts.iter();
+            hosts
+                .map(|pattern| HostPattern(substitute(pattern, &Vec::new())))
+                .any(|pattern| pattern.covers(host))
+        })
+}
+
+/// The well-known registries, and hosts of their content, that have one name.
+pub(crate) fn names() -> impl Iterator<Item = Host> {
+    KNOWN_REGISTRIES
+        .iter()
+        .flat_map(|known| std::iter::once(&known.registry).chain(known.hosts))
+        .filter(|name| !name.contains('<'))
+        .filter_map(|name| name.parse().ok())
+}
+
 /// Whether `host` serves Docker Hub: its registry, its tokens, its search or its content.
 ///
 /// Wider than [`hosts_of`] Docker Hub, on purpose. That list opens, and so names what a pull needs. This one closes, and

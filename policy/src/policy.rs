@@ -5,6 +5,7 @@
 //!    categories.
 //! 3. In `mode: audit` a denial becomes an allowance that remembers it.
 
+mod captured;
 mod check;
 mod content;
 mod drop_in;
@@ -38,7 +39,7 @@ use crate::standing::{Categories, NothingKnown};
 use crate::subject::Subject;
 use crate::via::Via;
 use drop_in::DropIn;
-use file::{LocalImagesFile, Mode, PolicyFile, WatchMode};
+use file::{Containers, LocalImagesFile, Mode, PolicyFile, WatchMode};
 
 /// A policy in force. It is made from a file's text by [`Policy::parse`], and never half valid.
 #[derive(Clone, Debug)]
@@ -53,6 +54,7 @@ pub struct Policy {
     local: LocalImagesFile,
     watch: WatchMode,
     hosts: Hosts,
+    containers: Containers,
     registry_hosts: RegistryHosts,
     owners: HashSet<String>,
     require_identity: bool,

@@ -146,6 +146,11 @@ impl Registries {
         exact.chain(below)
     }
 
+    /// Every registry that an entry names by itself.
+    pub(crate) fn exact(&self) -> impl Iterator<Item = &Registry> {
+        self.exact.keys()
+    }
+
     /// A rule that names the registry, whatever the repository.
     pub(crate) fn lists(&self, registry: &Registry) -> bool {
         self.scopes(registry).next().is_some()

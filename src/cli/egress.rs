@@ -2,6 +2,7 @@
 
 mod ca;
 mod hosts;
+mod nft;
 mod probe;
 
 use clap::{Args, Subcommand};
@@ -11,7 +12,7 @@ use super::{CommandError, Outcome, SettingsArgument};
 /// Set up what the network gate needs on this host.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  ramgate egress probe registry.acme.example/team/app:1\n  ramgate egress ca init\n  ramgate egress ca install\n  systemctl restart ramgate docker"
+    after_help = "Examples:\n  ramgate egress probe registry.acme.example/team/app:1\n  ramgate egress ca init\n  ramgate egress ca install\n  ramgate egress nft show\n  ramgate egress nft apply\n  systemctl restart ramgate docker"
 )]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -28,6 +29,11 @@ enum Command {
         command: ca::Ca,
     },
     Hosts(hosts::Hosts),
+    /// The firewall rules that send what containers fetch by themselves through the network gate.
+    Nft {
+        #[command(subcommand)]
+        command: nft::Nft,
+    },
     /// Find out which hosts a registry redirects to, by fetching an image from it, and print them for the policy.
     Probe(probe::Probe),
 }
@@ -39,6 +45,7 @@ impl Arguments {
         match &self.command {
             Command::Ca { command } => command.run(&self.settings.load()?),
             Command::Hosts(command) => command.run(),
+            Command::Nft { command } => command.run(&self.settings.load()?),
             Command::Probe(command) => command.run(&self.settings.load()?),
         }
     }

@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use ramgate_egress::NoProxy;
 use ramgate_policy::Host;
 
 use super::check::Check;
-use super::file::{EgressPart, UpstreamProxyPart};
+use super::file::{EgressPart, TransparentPart, UpstreamProxyPart};
+use crate::nft::{Interface, Network};
 
 /// Where the gate listens, and what stands behind it.
 #[derive(Clone, Debug)]
@@ -15,7 +17,18 @@ pub(crate) struct Egress {
     pub(crate) listen: SocketAddr,
     /// Whether tunnels to registries are read.
     pub(crate) inspect: bool,
+    pub(crate) transparent: Option<Transparent>,
     pub(crate) upstream_proxy: Option<UpstreamProxy>,
+}
+
+/// What is captured on its way, and where it is taken.
+#[derive(Clone, Debug)]
+pub(crate) struct Transparent {
+    pub(crate) listen: SocketAddr,
+    pub(crate) interfaces: Vec<Interface>,
+    pub(crate) ports: Vec<u16>,
+    pub(crate) except: Vec<Network>,
+    pub(crate) exempt_group: String,
 }
 
 /// A site's own proxy.
@@ -57,11 +70,66 @@ impl Check<'_> {
             None => None,
             Some(part) => Some(self.upstream_proxy(part)?),
         };
+        let transparent = match &part.transparent {
+            None => None,
+            Some(part) => Some(self.transparent(part)?),
+        };
         Some(Egress {
             listen: listen?,
             inspect: part.inspect,
+            transparent,
             upstream_proxy,
         })
+    }
+
+    fn transparent(&mut self, part: &TransparentPart) -> Option<Transparent> {
+        const KEY: &str = "egress.transparent";
+        let listen = self.address(&part.listen, &format!("{KEY}.listen"));
+        let interfaces = self.each(&part.interfaces, &format!("{KEY}.interfaces"));
+        let except = self.each(&part.except, &format!("{KEY}.except"));
+        for (key, is_empty) in [
+            ("interfaces", part.interfaces.is_empty()),
+            ("ports", part.ports.is_empty()),
+        ] {
+            if is_empty {
+                self.report(
+                    &format!("{KEY}.{key}"),
+                    "an empty list captures nothing; leave the key out",
+                );
+            }
+        }
+        if part.ports.contains(&0) {
+            self.report(&format!("{KEY}.ports"), "0 is no port");
+        }
+        let group = &part.exempt_group;
+        // Of what `groupadd` takes, and a number.
+        let is_name = !group.is_empty()
+            && group
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+        if !is_name {
+            self.report(
+                &format!("{KEY}.exempt-group"),
+                "the name of a group is expected, as `ramgate`",
+            );
+        }
+        Some(Transparent {
+            listen: listen?,
+            interfaces: interfaces?,
+            ports: part.ports.clone(),
+            except: except?,
+            exempt_group: group.clone(),
+        })
+    }
+
+    /// Each of `texts`, if all can be read.
+    fn each<T: FromStr<Err = String>>(&mut self, texts: &[String], key: &str) -> Option<Vec<T>> {
+        let read: Vec<Option<T>> = texts
+            .iter()
+            .enumerate()
+            .map(|(index, text)| self.read(text.parse(), &format!("{key}[{index}]")))
+            .collect();
+        read.into_iter().collect()
     }
 
     fn upstream_proxy(&mut self, part: &UpstreamProxyPart) -> Option<UpstreamProxy> {

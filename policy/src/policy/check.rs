@@ -104,6 +104,7 @@ impl<'a> Check<'a> {
             drop_ins: Vec::new(),
             watch: file.watch,
             hosts: std::mem::take(&mut self.hosts),
+            containers: file.egress.containers,
             registry_hosts: std::mem::take(&mut self.registry_hosts),
             owners: file.subjects.owners.iter().cloned().collect(),
             require_identity: file.subjects.require_identity,

@@ -183,6 +183,20 @@ pub struct EgressFile {
     /// `host`, `host:port` or `*.domain`; without a port, 80 and 443.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
+    /// What becomes of containers' own traffic that is for no registry, where the network gate takes it. Default `pass`.
+    #[serde(default, skip_serializing_if = "Containers::is_default")]
+    pub containers: Containers,
+}
+
+/// What becomes of traffic that is taken from containers, and is for no registry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Containers {
+    /// It goes where its name leads: to public addresses.
+    #[default]
+    Pass,
+    /// It goes where the daemon's may go, and nowhere else.
+    Deny,
 }
 
 /// Who is exempt, and who has rules of their own.
@@ -209,6 +223,18 @@ pub struct TeamFile {
     /// What differs from the policy's `docker-hub` for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub docker_hub: Option<DockerHubFile>,
+}
+
+// === impl Containers ===
+
+impl Containers {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "as serde's `skip_serializing_if` calls it"
+    )]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 // === impl LocalImagesFile ===
