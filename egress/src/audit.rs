@@ -4,6 +4,7 @@
 
 use http::Method;
 use ramgate_policy::{Subject, TunnelPermit};
+use ramgate_provenance::DecisionId;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -56,12 +57,13 @@ pub(crate) fn allowed(asked: &Asked<'_>, permit: &TunnelPermit) {
     }
 }
 
-/// It was refused, for `reason`, by `rule`.
-pub(crate) fn denied(asked: &Asked<'_>, reason: &str, rule: &str) {
+/// It was refused, for `reason`, by `rule`. `id` is what the user reads too.
+pub(crate) fn denied(id: DecisionId, asked: &Asked<'_>, reason: &str, rule: &str) {
     info!(
         target: TARGET,
         gate = GATE,
         decision = "deny",
+        id = %id,
         reason,
         rule,
         registry = %asked.target.host(),
@@ -75,7 +77,7 @@ pub(crate) fn denied(asked: &Asked<'_>, reason: &str, rule: &str) {
 
 /// It was allowed, and closed again for what the client began with.
 pub(crate) fn opening_refused(asked: &Asked<'_>, refused: &RefusedOpening) {
-    denied(asked, refused.code(), "egress");
+    denied(DecisionId::new(), asked, refused.code(), "egress");
     warn!(
         gate = GATE,
         registry = %asked.target.host(),
@@ -86,12 +88,13 @@ pub(crate) fn opening_refused(asked: &Asked<'_>, refused: &RefusedOpening) {
     );
 }
 
-/// It could not be read, and so was refused.
-pub(crate) fn unreadable(method: &Method, invalid: InvalidTarget, since: Instant) {
+/// It could not be read, and so was refused. `id` is what the user reads too.
+pub(crate) fn unreadable(id: DecisionId, method: &Method, invalid: InvalidTarget, since: Instant) {
     warn!(
         target: TARGET,
         gate = GATE,
         decision = "deny",
+        id = %id,
         reason = invalid.code(),
         rule = "",
         registry = "",
