@@ -91,10 +91,17 @@ impl Served {
 
     /// The metrics, as text.
     pub(crate) fn metrics(&self) -> String {
-        ask(
-            self.metrics,
-            "GET /metrics HTTP/1.1\r\nHost: metrics\r\nConnection: close\r\n\r\n",
-        )
+        ask(self.metrics, "GET", "/metrics", "metrics")
+    }
+
+    /// The mirror's answer.
+    pub(crate) fn pull(&self, target: &str) -> String {
+        ask(self.mirror, "GET", target, "mirror")
+    }
+
+    /// The proxy's answer.
+    pub(crate) fn connect(&self, target: &str) -> String {
+        ask(self.egress, "CONNECT", target, target)
     }
 
     fn wait_for(&self, address: SocketAddr) {
@@ -118,8 +125,10 @@ impl Drop for Served {
     }
 }
 
-/// Sends `request`, which asks for the connection to be closed, and reads the whole answer.
-pub(crate) fn ask(address: SocketAddr, request: &str) -> String {
+/// Sends one request, and reads the whole answer.
+pub(crate) fn ask(address: SocketAddr, method: &str, target: &str, host: &str) -> String {
+    let request =
+        format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
