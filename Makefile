@@ -16,7 +16,7 @@ DIST    := $(or $(CARGO_TARGET_DIR),target)/dist
 PLUGIN  := $(or $(CARGO_TARGET_DIR),target)/plugin
 export RAMGATE_CACHE := $(CACHE)
 
-.PHONY: build plugin deb tarball container book monitoring demo test test-unit test-engines test-bypass test-storage test-package test-install test-coverage test-crash check fmt lint doc deny golden fuzz bench provision clean
+.PHONY: build plugin deb tarball container book monitoring demo test test-unit test-engines test-bypass test-storage test-package test-archives test-install test-coverage test-crash check fmt lint doc deny golden fuzz bench provision clean
 
 build:        ; cargo build --release --locked
 # A Docker managed plugin, as `docker plugin create` takes it. Beside the program, static, there is nothing in it but where it finds
@@ -42,7 +42,7 @@ tarball:
 	packaging/debian/stage $(BUILT)/ramgate $(BUILT)/deb
 	mkdir -p $(DIST)
 	tar --create --gzip --file $(DIST)/ramgate-$(shell uname -m)-linux-gnu.tar.gz --owner=0 --group=0 --numeric-owner --sort=name \
-		--transform 's|^|ramgate/|' -C $(abspath $(BUILT)) ramgate deb/man deb/completions deb/policy.json \
+		--transform 's|^deb/||;s|^|ramgate/|' -C $(abspath $(BUILT)) ramgate deb/man deb/completions deb/policy.json \
 		-C $(CURDIR) README.md LICENSE docs examples packaging
 # The mirror as an image, FROM scratch, made without an engine: `docker load --input $(DIST)/ramgate-mirror.tar`.
 container:
@@ -78,6 +78,9 @@ test-coverage: provision
 # The Debian package on a booted Debian. Not part of `make test`: cargo-deb takes longer to build than all the rest.
 test-package: provision $(CARGO_DEB)
 	$(ROOT) cargo test --locked -p ramgate --features engines --test package
+# The tarball on a booted Debian, and the mirror's image in an engine by its compose file.
+test-archives: provision
+	$(ROOT) cargo test --locked -p ramgate --features engines --test archives -- --test-threads 1
 # Fifty crashes under load, one engine after the other: they are about time, and a second lab would take it from the first.
 test-crash: provision
 	$(ROOT) cargo test --locked -p ramgate --features engines --test crash -- --nocapture --test-threads 1
@@ -98,6 +101,7 @@ deny: $(DENY) ; $(DENY) --locked check bans licenses sources
 audit: $(DENY); $(DENY) check advisories
 $(DENY):      ; cargo install cargo-deny --version 0.20.2 --locked --root $(TOOLS)
 golden:
+	RAMGATE_GOLDEN=1 cargo test --locked -p ramgate --test pages
 	cargo run --locked --quiet -- policy schema > docs/policy.schema.json
 	INSTA_UPDATE=always cargo test --locked -p ramgate-policy -p ramgate-plugin
 # One target at a time, as in `make fuzz TARGET=go_json SECONDS=600`. The stable compiler will do.

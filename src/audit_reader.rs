@@ -6,6 +6,7 @@ use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use serde_json::{Map, Value};
 
 use crate::audit_file::rotated;
@@ -66,6 +67,19 @@ impl Decision {
     pub(crate) fn into_json(self) -> Value {
         Value::Object(self.0)
     }
+}
+
+/// That there is a log at all.
+///
+/// # Errors
+/// When it cannot be read, with what that may come from.
+pub(crate) fn readable(path: &Path) -> anyhow::Result<()> {
+    File::open(path).map(drop).with_context(|| {
+        format!(
+            "{}: the audit log cannot be read; has ramgate run, and are you root?",
+            path.display()
+        )
+    })
 }
 
 /// The last `count` decisions of the log at `path` that `wanted` takes, oldest first; the files it was moved away to are read as far

@@ -33,6 +33,9 @@ pub(crate) fn remedy(reason: &str) -> &'static str {
         "registry-not-direct" => {
             "pull through the mirror; or set another `via` for the registry in the policy, or `egress.inspect`"
         }
+        "no-registry-path" => {
+            "what is no registry belongs into `egress.hosts` of the policy, not into `registries`"
+        }
         "own-plugin" => "administrators change this in daemon.json",
         "engine-unavailable" | "timeout" => "try again; if it stays, see `ramgate status`",
         _ => "see the code in docs/reasons.md",

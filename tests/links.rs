@@ -32,6 +32,33 @@ fn links_between_pages_lead_somewhere() {
 }
 
 #[test]
+fn the_books_pages_lead_to_nothing_outside_of_it() {
+    let docs = root().join("docs");
+    for page in markdown(&docs) {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let outside: Vec<&str> = targets(&text)
+            .filter(|target| target.contains(".."))
+            .collect();
+        assert!(outside.is_empty(), "{}: {outside:?}", page.display());
+    }
+}
+
+#[test]
+fn the_quick_start_is_what_the_readme_says() {
+    let read = |file: &str| std::fs::read_to_string(root().join(file)).unwrap();
+    let (readme, quick) = (read("README.md"), read("docs/quickstart.md"));
+    let (_, section) = readme.split_once("\n## On your server\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let consoles = |text: &str| {
+        let blocks = text.split("```console\n").skip(1);
+        let blocks = blocks.map(|block| block.split("```").next().unwrap().to_owned());
+        blocks.collect::<Vec<_>>()
+    };
+    assert_eq!(consoles(section), consoles(&quick));
+    assert_eq!(consoles(section).len(), 3);
+}
+
+#[test]
 fn every_page_is_in_the_book() {
     let docs = root().join("docs");
     let summary = std::fs::read_to_string(docs.join("SUMMARY.md")).unwrap();

@@ -10,6 +10,7 @@ use http_body_util::{Either, Empty, Full};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use ramgate_policy::{Denial, Host};
+use ramgate_provenance::DecisionId;
 
 use crate::destination::RefusedAddress;
 use crate::inspection::InspectedBody;
@@ -35,27 +36,27 @@ pub(crate) fn inspected(response: Response<InspectedBody>) -> Answer {
     response.map(|body| Either::Right(Either::Right(body)))
 }
 
-/// The policy refused.
-pub(crate) fn denied(denial: &Denial) -> Answer {
-    plain(StatusCode::FORBIDDEN, &denial.to_string())
+/// The policy refused. `id` leads to the line of the audit log, here and below.
+pub(crate) fn denied(denial: &Denial, id: DecisionId) -> Answer {
+    refused(StatusCode::FORBIDDEN, &denial.to_string(), id)
 }
 
 /// The permitted name leads to where no name may lead. In the words of a denial, since to the user it is one.
-pub(crate) fn address_refused(target: &Target, refused: &RefusedAddress) -> Answer {
+pub(crate) fn address_refused(target: &Target, address: &RefusedAddress, id: DecisionId) -> Answer {
     let text = format!(
-        "Access to {} has been restricted by your administrators (ramgate: {refused})",
+        "Access to {} has been restricted by your administrators (ramgate: {address})",
         target.host()
     );
-    plain(StatusCode::FORBIDDEN, &text)
+    refused(StatusCode::FORBIDDEN, &text, id)
 }
 
 /// The permitted name leads to a registry that is closed.
-pub(crate) fn registry_address(target: &Target, registry: &Host) -> Answer {
+pub(crate) fn registry_address(target: &Target, registry: &Host, id: DecisionId) -> Answer {
     let text = format!(
         "Access to {} has been restricted by your administrators (ramgate: it leads to an address of {registry}, which is closed)",
         target.host()
     );
-    plain(StatusCode::FORBIDDEN, &text)
+    refused(StatusCode::FORBIDDEN, &text, id)
 }
 
 /// The daemon came past here, which is all that was to be seen.
@@ -64,8 +65,8 @@ pub(crate) fn canary() -> Answer {
 }
 
 /// The request was not read.
-pub(crate) fn unreadable(invalid: InvalidTarget) -> Answer {
-    plain(StatusCode::BAD_REQUEST, &format!("ramgate: {invalid}"))
+pub(crate) fn unreadable(invalid: InvalidTarget, id: DecisionId) -> Answer {
+    refused(StatusCode::BAD_REQUEST, &format!("ramgate: {invalid}"), id)
 }
 
 /// The target was not reached or did not answer.
@@ -102,8 +103,17 @@ pub(crate) fn overloaded(tunnels_max: usize) -> Answer {
     plain(StatusCode::SERVICE_UNAVAILABLE, &text)
 }
 
+fn refused(status: StatusCode, text: &str, id: DecisionId) -> Answer {
+    ending(status, text, &format!(" (id {id})"))
+}
+
 fn plain(status: StatusCode, text: &str) -> Answer {
-    let mut answer = Response::new(Either::Left(Either::Left(Full::from(format!("{text}\n")))));
+    ending(status, text, "")
+}
+
+fn ending(status: StatusCode, text: &str, end: &str) -> Answer {
+    let body = Full::from(format!("{text}{end}\n"));
+    let mut answer = Response::new(Either::Left(Either::Left(body)));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(
@@ -112,24 +122,26 @@ fn plain(status: StatusCode, text: &str) -> Answer {
     );
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     // Without it the status's usual phrase is sent, which is less help and no harm.
-    if let Ok(phrase) = ReasonPhrase::try_from(reason_phrase(text)) {
+    if let Ok(phrase) = ReasonPhrase::try_from(reason_phrase(text, end)) {
         answer.extensions_mut().insert(phrase);
     }
     answer
 }
 
-/// `text` as a reason phrase (RFC 9112, section 4): one line, no control characters, not longer than clients read.
-fn reason_phrase(text: &str) -> Vec<u8> {
+/// `text` as a reason phrase (RFC 9112, section 4): one line, no control characters, not longer than clients read,
+/// and `end`, which is never cut, at its end.
+fn reason_phrase(text: &str, end: &str) -> Vec<u8> {
     let line = text
         .chars()
         .map(|letter| if letter.is_control() { ' ' } else { letter });
     let mut phrase = String::new();
     for letter in line {
-        if phrase.len() + letter.len_utf8() > REASON_PHRASE_MAX_BYTES {
+        if phrase.len() + letter.len_utf8() + end.len() > REASON_PHRASE_MAX_BYTES {
             break;
         }
         phrase.push(letter);
     }
+    phrase.push_str(end);
     phrase.into_bytes()
 }
 
@@ -143,23 +155,32 @@ mod tests {
     #[test]
     fn a_reason_phrase_is_one_bounded_line() {
         assert_eq!(
-            reason_phrase("a\r\nSet-Cookie: b\u{7}"),
-            b"a  Set-Cookie: b "
+            reason_phrase("a\r\nSet-Cookie: b\u{7}", "."),
+            b"a  Set-Cookie: b ."
         );
-        assert_eq!(reason_phrase("kontakt: büro"), "kontakt: büro".as_bytes());
-        let long = reason_phrase(&"ü".repeat(1000));
+        assert_eq!(
+            reason_phrase("kontakt: büro", ""),
+            "kontakt: büro".as_bytes()
+        );
+        let long = reason_phrase(&"ü".repeat(1000), " (id 00c0ffee)");
         assert_eq!(long.len(), REASON_PHRASE_MAX_BYTES);
-        assert!(String::from_utf8(long).is_ok());
+        assert!(
+            String::from_utf8(long)
+                .unwrap()
+                .ends_with("ü (id 00c0ffee)")
+        );
     }
 
     #[test]
     fn every_answer_has_its_text_as_reason_phrase() {
-        let answer = unreadable(InvalidTarget::PortMissing);
+        let id = DecisionId::new();
+        let answer = unreadable(InvalidTarget::PortMissing, id);
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
         let phrase = answer.extensions().get::<ReasonPhrase>().unwrap();
         assert_eq!(
             phrase.as_bytes(),
-            b"ramgate: a CONNECT target has a port, as in `ghcr.io:443`"
+            format!("ramgate: a CONNECT target has a port, as in `ghcr.io:443` (id {id})")
+                .as_bytes()
         );
         assert_eq!(answer.headers()[header::CONNECTION], "close");
     }

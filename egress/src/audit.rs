@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::Method;
 use ramgate_policy::{Subject, TunnelPermit};
+use ramgate_provenance::DecisionId;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -70,12 +71,13 @@ pub(crate) fn allowed(asked: &Asked<'_>, permit: &TunnelPermit) {
     }
 }
 
-/// It was refused, for `reason`, by `rule`.
-pub(crate) fn denied(asked: &Asked<'_>, reason: &str, rule: &str) {
+/// It was refused, for `reason`, by `rule`. `id` is what the user reads too.
+pub(crate) fn denied(id: DecisionId, asked: &Asked<'_>, reason: &str, rule: &str) {
     info!(
         target: TARGET,
         gate = GATE,
         decision = "deny",
+        id = %id,
         reason,
         rule,
         registry = %asked.target.host(),
@@ -89,7 +91,7 @@ pub(crate) fn denied(asked: &Asked<'_>, reason: &str, rule: &str) {
 
 /// It was allowed, and closed again for what the client began with.
 pub(crate) fn opening_refused(asked: &Asked<'_>, refused: &RefusedOpening) {
-    denied(asked, refused.code(), "egress");
+    denied(DecisionId::new(), asked, refused.code(), "egress");
     warn!(
         gate = GATE,
         registry = %asked.target.host(),
@@ -100,12 +102,19 @@ pub(crate) fn opening_refused(asked: &Asked<'_>, refused: &RefusedOpening) {
     );
 }
 
-/// It could not be read, and so was refused.
-pub(crate) fn unreadable(method: &Method, invalid: InvalidTarget, client: Client, since: Instant) {
+/// It could not be read, and so was refused. `id` is what the user reads too.
+pub(crate) fn unreadable(
+    id: DecisionId,
+    method: &Method,
+    invalid: InvalidTarget,
+    client: Client,
+    since: Instant,
+) {
     warn!(
         target: TARGET,
         gate = GATE,
         decision = "deny",
+        id = %id,
         reason = invalid.code(),
         rule = "",
         registry = "",

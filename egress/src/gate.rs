@@ -11,6 +11,7 @@ use http::{Method, Request};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use ramgate_policy::{Policy, TunnelDecision, TunnelPermit};
+use ramgate_provenance::DecisionId;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
@@ -111,11 +112,7 @@ impl Egress {
         let read = target.and_then(|target| Ok((target.host_header()?, target)));
         let (host_header, target) = match read {
             Ok(read) => read,
-            Err(invalid) => {
-                audit::unreadable(request.method(), invalid, client, since);
-                self.0.metrics.denied(invalid.code(), None);
-                return answer::unreadable(invalid);
-            }
+            Err(invalid) => return self.unreadable(request.method(), invalid, client, since),
         };
         let method = request.method().clone();
         let asked = Asked {
@@ -145,7 +142,7 @@ impl Egress {
                 let proxy = self.proxy_to(&target);
                 let idle_timeout = self.config().idle_timeout;
                 let Ok(request) = forward::outgoing(request, host_header, proxy) else {
-                    return answer::unreadable(InvalidTarget::NotForProxy);
+                    return self.unreadable(&method, InvalidTarget::NotForProxy, client, since);
                 };
                 let response = forward::send(request, far.stream, slot, tasks, idle_timeout).await;
                 response.map_or_else(|error| self.failed(&asked, &error), answer::forwarded)
@@ -169,9 +166,10 @@ impl Egress {
             TunnelDecision::Allow(permit) => permit,
             TunnelDecision::Deny(denial) => {
                 let reason = denial.reason().code();
-                audit::denied(asked, reason, &denial.rule());
+                let id = DecisionId::new();
+                audit::denied(id, asked, reason, &denial.rule());
                 self.0.metrics.denied(reason, Some(host));
-                return Err(answer::denied(&denial));
+                return Err(answer::denied(&denial, id));
             }
         };
         // Before resolving, so that the limit bounds what is asked of name servers too.
@@ -190,9 +188,10 @@ impl Egress {
         let destination = match self.resolve(asked.target, &permit).await {
             Ok(destination) => destination,
             Err(Unresolved::Refused(refused)) => {
-                audit::denied(asked, ADDRESS_REFUSED, "egress");
+                let id = DecisionId::new();
+                audit::denied(id, asked, ADDRESS_REFUSED, "egress");
                 self.0.metrics.denied(ADDRESS_REFUSED, Some(host));
-                return Err(answer::address_refused(asked.target, &refused));
+                return Err(answer::address_refused(asked.target, &refused, id));
             }
             Err(Unresolved::Failed(error)) => {
                 audit::allowed(asked, &permit);
@@ -205,9 +204,10 @@ impl Egress {
             && permit.grant().suppressed().is_none()
             && let Some(registry) = self.0.closed.registry_at(destination.addresses())
         {
-            audit::denied(asked, REGISTRY_ADDRESS, "egress");
+            let id = DecisionId::new();
+            audit::denied(id, asked, REGISTRY_ADDRESS, "egress");
             self.0.metrics.denied(REGISTRY_ADDRESS, Some(host));
-            return Err(answer::registry_address(asked.target, &registry));
+            return Err(answer::registry_address(asked.target, &registry, id));
         }
         audit::allowed(asked, &permit);
         let opened = self.open(asked.target, &permit, &destination).await;
@@ -307,6 +307,20 @@ impl Egress {
             idle_timeout: config.idle_timeout,
             opening_timeout: config.header_read_timeout,
         }
+    }
+
+    /// What cannot be read is refused.
+    fn unreadable(
+        &self,
+        method: &Method,
+        invalid: InvalidTarget,
+        client: Client,
+        since: Instant,
+    ) -> Answer {
+        let id = DecisionId::new();
+        audit::unreadable(id, method, invalid, client, since);
+        self.0.metrics.denied(invalid.code(), None);
+        answer::unreadable(invalid, id)
     }
 
     fn refused(&self, target: &Target, since: Instant, refused: &RefusedOpening) {

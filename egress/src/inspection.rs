@@ -17,8 +17,9 @@ use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ramgate_policy::{Host, TunnelPermit, split_port};
+use ramgate_provenance::DecisionId;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::server::Acceptor;
 use tower::ServiceExt as _;
@@ -26,10 +27,12 @@ use tower::util::BoxCloneSyncService;
 use tracing::{debug, warn};
 
 use crate::activity::Activity;
+use crate::audit;
 use crate::authority::Authority;
 use crate::client_hello::{ClientHello, InvalidHello, Opening};
 use crate::config::Config;
 use crate::guard::{Guard, RefusedOpening};
+use crate::target::InvalidTarget;
 
 /// The registry that a request is for: where its tunnel leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,7 +184,16 @@ impl Inspection {
     ) -> Response<InspectedBody> {
         let (host, port) = (permit.host(), permit.port());
         if !names_only(&request, host, port) {
-            return refused("ramgate: the request names another host than its tunnel leads to");
+            let id = DecisionId::new();
+            audit::unreadable(
+                id,
+                request.method(),
+                InvalidTarget::HostHeader,
+                Instant::now(),
+            );
+            return refused(&format!(
+                "ramgate: the request names another host than its tunnel leads to (id {id})"
+            ));
         }
         // Origin-form, whichever way it came.
         if let Some(path) = request.uri().path_and_query().cloned() {

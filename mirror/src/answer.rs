@@ -8,6 +8,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 use ramgate_policy::{Denial, Digest};
+use ramgate_provenance::DecisionId;
 use serde_json::json;
 use thiserror::Error;
 
@@ -83,6 +84,15 @@ impl Unserved {
     /// Whether it may be well again soon, so that what is known of before may stand in.
     pub(crate) fn is_transient(&self) -> bool {
         self.upstream().is_some_and(UpstreamError::is_transient)
+    }
+
+    /// What it is in the end, whoever asked first.
+    pub(crate) fn root(&self) -> &Self {
+        if let Self::Shared(problem) = self {
+            problem.root()
+        } else {
+            self
+        }
     }
 }
 
@@ -206,10 +216,11 @@ pub(crate) fn referrers(referrers: Referrers, head: bool) -> Response<Body> {
 }
 
 /// A refusal by the policy. The reason phrase says it too: HEAD has no body, and it is what the docker CLI shows.
-pub(crate) fn denied(denial: &Denial) -> Response<Body> {
-    let text = denial.to_string();
-    let mut response = error(StatusCode::FORBIDDEN, "DENIED", &text);
-    if let Ok(phrase) = ReasonPhrase::try_from(phrase(&text)) {
+/// `id` leads to the line of the audit log.
+pub(crate) fn denied(denial: &Denial, id: DecisionId) -> Response<Body> {
+    let (text, end) = (denial.to_string(), end(id));
+    let mut response = error(StatusCode::FORBIDDEN, "DENIED", &format!("{text}{end}"));
+    if let Ok(phrase) = ReasonPhrase::try_from(phrase(&text, &end)) {
         response.extensions_mut().insert(phrase);
     }
     response
@@ -221,8 +232,13 @@ pub(crate) fn canary() -> Response<Body> {
 }
 
 /// A request that names nothing, or could be read two ways.
-pub(crate) fn unreadable(problem: &InvalidPath) -> Response<Body> {
-    let (status, code) = match problem {
+pub(crate) fn unreadable(problem: &InvalidPath, id: DecisionId) -> Response<Body> {
+    let (status, code) = unreadable_code(problem);
+    error(status, code, &format!("{problem}{}", end(id)))
+}
+
+const fn unreadable_code(problem: &InvalidPath) -> (StatusCode, &'static str) {
+    match problem {
         InvalidPath::NoRegistryPath | InvalidPath::Unknown | InvalidPath::Catalog => {
             (StatusCode::NOT_FOUND, "UNSUPPORTED")
         }
@@ -234,8 +250,7 @@ pub(crate) fn unreadable(problem: &InvalidPath) -> Response<Body> {
         | InvalidPath::Namespace(_)
         | InvalidPath::AmbiguousNamespace
         | InvalidPath::ArtifactType => (StatusCode::BAD_REQUEST, "NAME_INVALID"),
-    };
-    error(status, code, &problem.to_string())
+    }
 }
 
 /// A part of the protocol that this mirror does not speak.
@@ -260,7 +275,7 @@ pub(crate) fn read_only() -> Response<Body> {
     response
 }
 
-/// Something that is allowed and yet not served.
+/// Something that is allowed and yet not served. What turns out to be denied has answers of its own, with an ID.
 pub(crate) fn unserved(problem: &Unserved, kind: Kind) -> Response<Body> {
     let unknown = match kind {
         Kind::Manifest => "MANIFEST_UNKNOWN",
@@ -269,8 +284,10 @@ pub(crate) fn unserved(problem: &Unserved, kind: Kind) -> Response<Body> {
     };
     let text = problem.to_string();
     match problem {
-        Unserved::Denied(denial) => denied(denial),
-        Unserved::Unreadable(problem) => unreadable(problem),
+        Unserved::Unreadable(problem) => {
+            let (status, code) = unreadable_code(problem);
+            error(status, code, &text)
+        }
         Unserved::Upstream(UpstreamError::RateLimited { retry_after }) => {
             let mut response = error(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", &text);
             if let Some(value) = retry_after {
@@ -293,7 +310,8 @@ pub(crate) fn unserved(problem: &Unserved, kind: Kind) -> Response<Body> {
             | UpstreamError::Challenge(_)
             | UpstreamError::Address(_),
         )
-        | Unserved::Manifest(_) => error(StatusCode::FORBIDDEN, "DENIED", &text),
+        | Unserved::Manifest(_)
+        | Unserved::Denied(_) => error(StatusCode::FORBIDDEN, "DENIED", &text),
         Unserved::Upstream(
             UpstreamError::Failed(_)
             | UpstreamError::Unreachable(_)
@@ -353,8 +371,13 @@ fn error(status: StatusCode, code: &str, message: &str) -> Response<Body> {
     response
 }
 
-/// One line of at most [`PHRASE_LENGTH_MAX`] printable ASCII characters.
-fn phrase(text: &str) -> Vec<u8> {
+/// How the text of a refusal ends.
+fn end(id: DecisionId) -> String {
+    format!(" (id {id})")
+}
+
+/// One line of at most [`PHRASE_LENGTH_MAX`] printable ASCII characters, of which `end` is always the last.
+fn phrase(text: &str, end: &str) -> Vec<u8> {
     let printable = |letter: char| {
         if letter.is_ascii_graphic() || letter == ' ' {
             letter
@@ -364,7 +387,8 @@ fn phrase(text: &str) -> Vec<u8> {
     };
     text.chars()
         .map(printable)
-        .take(PHRASE_LENGTH_MAX)
+        .take(PHRASE_LENGTH_MAX.saturating_sub(end.len()))
+        .chain(end.chars())
         .collect::<String>()
         .into_bytes()
 }
@@ -403,5 +427,14 @@ mod tests {
         check("\"sha256:b\"", false);
         check("", false);
         assert!(!has(&HeaderMap::new(), &digest));
+    }
+
+    #[test]
+    fn a_reason_phrase_is_cut_before_its_id() {
+        let long = "\u{e4}\r\n".repeat(PHRASE_LENGTH_MAX);
+        let cut = String::from_utf8(phrase(&long, " (id 00c0ffee)")).unwrap();
+        assert_eq!(cut.len(), PHRASE_LENGTH_MAX);
+        assert!(cut.starts_with("???") && cut.ends_with("? (id 00c0ffee)"));
+        assert_eq!(phrase("no", " (id 00c0ffee)"), b"no (id 00c0ffee)");
     }
 }

@@ -6,8 +6,9 @@ use axum::body::Body;
 use axum::http::Response;
 use axum::http::request::Parts;
 use ramgate_policy::{Denial, Digest, Permit, Repository};
+use ramgate_provenance::DecisionId;
 
-use crate::path::{Pointer, Target};
+use crate::path::{InvalidPath, Pointer, Target};
 
 /// Where what was served came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,12 +55,20 @@ pub(crate) fn allowed(permit: &Permit, target: &Target, source: Option<Source>, 
     );
 }
 
-pub(crate) fn denied(repository: &Repository, target: &Target, denial: &Denial, started: Instant) {
+/// `id` is what the user reads too.
+pub(crate) fn denied(
+    id: DecisionId,
+    repository: &Repository,
+    target: &Target,
+    denial: &Denial,
+    started: Instant,
+) {
     let (tag, digest) = pointers(target);
     tracing::info!(
         target: "ramgate::audit",
         gate = "mirror",
         decision = "deny",
+        id = %id,
         reason = denial.reason().code(),
         rule = denial.rule(),
         registry = %repository.registry(),
@@ -71,6 +80,19 @@ pub(crate) fn denied(repository: &Repository, target: &Target, denial: &Denial, 
         cache = None::<&str>,
         elapsed_ms = milliseconds(started),
         "pull denied"
+    );
+}
+
+/// `id` is what the user reads too.
+pub(crate) fn unreadable(id: DecisionId, problem: &InvalidPath) {
+    tracing::warn!(
+        target: "ramgate::audit",
+        gate = "mirror",
+        decision = "deny",
+        id = %id,
+        reason = problem.code(),
+        principal = "daemon",
+        "request unreadable"
     );
 }
 

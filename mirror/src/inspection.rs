@@ -19,6 +19,7 @@ use ramgate_policy::{
     Action, Decision, Denial, Host, Permit, Policy, Registry, Repository, Request as Question,
     Subject,
 };
+use ramgate_provenance::DecisionId;
 
 use crate::answer;
 use crate::mirror::Mirror;
@@ -66,8 +67,9 @@ impl Inspector {
         let route = match route {
             Ok(route) => route,
             Err(problem) => {
-                audit::unreadable(&registry, &problem);
-                return answer::unreadable(&problem);
+                let id = DecisionId::new();
+                audit::unreadable(id, &registry, &problem);
+                return answer::unreadable(&problem, id);
             }
         };
         let (repository, purpose) = match route {
@@ -76,8 +78,9 @@ impl Inspector {
                 return match policy.evaluate_registry(&registry, &Subject::Daemon) {
                     Ok(_) => exchange.pass_on(request).await,
                     Err(denial) => {
-                        audit::registry_denied(&registry, &denial);
-                        answer::denied(&denial)
+                        let id = DecisionId::new();
+                        audit::registry_denied(id, &registry, &denial);
+                        answer::denied(&denial, id)
                     }
                 };
             }
@@ -94,8 +97,9 @@ impl Inspector {
                     .await
             }
             Err(denial) => {
-                audit::denied(&repository, &purpose, &denial, started);
-                answer::denied(&denial)
+                let id = DecisionId::new();
+                audit::denied(id, &repository, &purpose, &denial, started);
+                answer::denied(&denial, id)
             }
         }
     }

@@ -11,7 +11,7 @@ use axum::http::request::Parts;
 use axum::http::{Method, Request, Response};
 use ramgate_catalog::Catalog;
 use ramgate_policy::{Permit, Policy, Registry, Repository};
-use ramgate_provenance::Ledger;
+use ramgate_provenance::{DecisionId, Ledger};
 use thiserror::Error;
 use tracing::Instrument as _;
 
@@ -144,12 +144,14 @@ impl Mirror {
         if !matches!(asked.method, Method::GET | Method::HEAD) {
             return Answered::plain(Kind::Other, answer::read_only());
         }
+        let unreadable = |problem: &InvalidPath| {
+            let id = DecisionId::new();
+            audit::unreadable(id, problem);
+            Answered::plain(Kind::Other, answer::unreadable(problem, id))
+        };
         let target = match path::parse(asked.uri.path(), asked.uri.query()) {
             Ok(target) => target,
-            Err(problem) => {
-                tracing::warn!(target: "ramgate::audit", gate = "mirror", decision = "deny", reason = %problem, "request unreadable");
-                return Answered::plain(Kind::Other, answer::unreadable(&problem));
-            }
+            Err(problem) => return unreadable(&problem),
         };
         let kind = target.kind();
         let Some(repository) = target.repository() else {
@@ -160,9 +162,10 @@ impl Mirror {
         }
         let policy = self.policy();
         let denied = |denial: &_| {
-            audit::denied(repository, &target, denial, started);
+            let id = DecisionId::new();
+            audit::denied(id, repository, &target, denial, started);
             self.metrics().denied(denial.reason().code());
-            Answered::plain(kind, answer::denied(denial))
+            Answered::plain(kind, answer::denied(denial, id))
         };
         let permit = match self.admit_pull(repository, &policy).await {
             Ok(permit) => permit,
@@ -170,8 +173,16 @@ impl Mirror {
         };
         let (mut response, source) = match self.find(&permit, &policy, &target, asked).await {
             Ok((response, source)) => (response, source),
-            Err(Unserved::Denied(denial)) => return denied(&denial),
-            Err(problem) => (failed(&problem, repository, kind), None),
+            Err(problem) => {
+                let problem = problem.root();
+                if let Unserved::Denied(denial) = problem {
+                    return denied(denial);
+                }
+                if let Unserved::Unreadable(problem) = problem {
+                    return unreadable(problem);
+                }
+                (failed(problem, repository, kind), None)
+            }
         };
         if source.is_some() {
             let namespace = path::parameter(asked.uri.query(), "ns").ok().flatten();

@@ -115,6 +115,26 @@ impl Target {
     }
 }
 
+// === impl InvalidPath ===
+
+impl InvalidPath {
+    /// A stable code for logs.
+    pub(crate) const fn code(&self) -> &'static str {
+        match self {
+            Self::NoRegistryPath => "no-registry-path",
+            Self::Unclean => "registry-path-unclean",
+            Self::Catalog => "no-catalog",
+            Self::Unknown => "registry-path-unknown",
+            Self::Repository(_) => "repository-invalid",
+            Self::Tag => "tag-invalid",
+            Self::Digest(_) => "digest-invalid",
+            Self::Namespace(_) => "namespace-invalid",
+            Self::AmbiguousNamespace => "namespace-ambiguous",
+            Self::ArtifactType => "artifact-type-ambiguous",
+        }
+    }
+}
+
 // === impl Kind ===
 
 impl Kind {
@@ -384,6 +404,22 @@ mod tests {
         );
         check("/v2/_catalog", Err("Catalog"));
         check("/v2/ghcr.io/_catalog", Err("Unknown"));
+    }
+
+    #[test]
+    fn every_code_is_in_the_document_and_the_document_has_no_other() {
+        let source = include_str!("path.rs");
+        let (_, codes) = source.split_once("fn code(&self)").unwrap();
+        let (codes, _) = codes.split_once("// ===").unwrap();
+        let codes: Vec<&str> = codes.split('"').skip(1).step_by(2).collect();
+        let document = include_str!("../../docs/reasons.md");
+        let (_, section) = document.split_once("## The mirror cannot read it").unwrap();
+        let section = section.split("\n## ").next().unwrap();
+        let rows = section
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+        let rows: Vec<&str> = rows.map(|(code, _)| code).collect();
+        assert_eq!(rows, codes);
     }
 
     #[test]

@@ -184,12 +184,17 @@ impl Default for Metrics {
         });
         let found = Family::<ReactionLabel, Counter>::default();
         let reaction = |reaction| found.get_or_create_owned(&ReactionLabel { reaction });
+        // From the start: a rate over a series that begins with 1 is none.
+        let unevaluated = Family::<ReasonLabel, Counter>::default();
+        for reason in UNEVALUATED {
+            unevaluated.get_or_create_owned(&ReasonLabel { reason });
+        }
         let inner = Inner {
             decided,
             passed: Counter::default(),
             duration: Histogram::new(DURATIONS),
             unreadable: Family::default(),
-            unevaluated: Family::default(),
+            unevaluated,
             reported: reaction("reported"),
             stopped: reaction("stopped"),
             connected: Gauge::default(),
@@ -220,6 +225,9 @@ impl Outcome {
 const ENFORCE: &str = "enforce";
 /// By whether it is audit.
 const MODES: [&str; 2] = [ENFORCE, "audit"];
+
+/// The codes of what could not be evaluated.
+const UNEVALUATED: [&str; 2] = ["engine-unavailable", "timeout"];
 
 /// In seconds: from what a decision by names takes, over that of a question to the engine, up to the deadline.
 const DURATIONS: [f64; 12] = [

@@ -30,8 +30,9 @@ async fn every_decision_is_one_event_with_the_same_fields_and_no_secrets() {
 
     let secret = "GET http://evil.example/secret?token=secret HTTP/1.1\r\nHost: evil.example\r\n\
                   Authorization: Bearer secret\r\nProxy-Authorization: Basic secret\r\n\r\n";
-    gate.ask(secret).await;
+    let answer = gate.ask(secret).await;
     let denied = recorder::only_event();
+    denied.leads_from(&answer);
     denied.check(&[
         ("level", "INFO"),
         ("message", "tunnel denied"),
@@ -44,8 +45,9 @@ async fn every_decision_is_one_event_with_the_same_fields_and_no_secrets() {
     assert!(!format!("{denied:?}").contains("secret"));
     assert_eq!(allowed.names(), denied.names());
 
-    gate.ask(&connect_to("localhost:1")).await;
+    let answer = gate.ask(&connect_to("localhost:1")).await;
     let refused = recorder::only_event();
+    refused.leads_from(&answer);
     refused.check(&[
         ("message", "tunnel denied"),
         ("reason", "address-not-allowed"),
@@ -53,9 +55,11 @@ async fn every_decision_is_one_event_with_the_same_fields_and_no_secrets() {
     ]);
     assert_eq!(allowed.names(), refused.names());
 
-    gate.ask("CONNECT secret@ghcr.io:443 HTTP/1.1\r\nHost: ghcr.io:443\r\n\r\n")
+    let answer = gate
+        .ask("CONNECT secret@ghcr.io:443 HTTP/1.1\r\nHost: ghcr.io:443\r\n\r\n")
         .await;
     let unreadable = recorder::only_event();
+    unreadable.leads_from(&answer);
     unreadable.check(&[
         ("level", "WARN"),
         ("message", "request unreadable"),

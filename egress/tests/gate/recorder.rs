@@ -85,8 +85,21 @@ impl Fields {
         assert!(self.0["elapsed_ms"].parse::<f64>().unwrap() < 60_000.0);
     }
 
+    /// That `answer`, in its status line and in its body, ends with this event's ID.
+    #[track_caller]
+    pub(crate) fn leads_from(&self, answer: &str) {
+        let end = format!(" (id {})", self.0["id"]);
+        let line = answer.lines().next().unwrap();
+        assert!(
+            line.ends_with(&end) && answer.ends_with(&format!("{end}\n")),
+            "{answer}"
+        );
+    }
+
+    /// But for the ID, which refusals have.
     pub(crate) fn names(&self) -> Vec<&str> {
-        self.0.keys().copied().collect()
+        let names = self.0.keys().copied();
+        names.filter(|name| *name != "id").collect()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use ramgate_policy::{Denial, Permit, Registry, Repository};
+use ramgate_provenance::DecisionId;
 
 use super::route::Purpose;
 use crate::path::{InvalidPath, Pointer};
@@ -28,7 +29,9 @@ pub(super) fn allowed(permit: &Permit, purpose: &Purpose, started: Instant) {
     );
 }
 
+/// `id` is what the user reads too, here and below.
 pub(super) fn denied(
+    id: DecisionId,
     repository: &Repository,
     purpose: &Purpose,
     denial: &Denial,
@@ -43,6 +46,7 @@ pub(super) fn denied(
         target: "ramgate::audit",
         gate = GATE,
         decision = "deny",
+        id = %id,
         reason = denial.reason().code(),
         rule = denial.rule(),
         registry = %repository.registry(),
@@ -56,11 +60,12 @@ pub(super) fn denied(
     );
 }
 
-pub(super) fn registry_denied(registry: &Registry, denial: &Denial) {
+pub(super) fn registry_denied(id: DecisionId, registry: &Registry, denial: &Denial) {
     tracing::info!(
         target: "ramgate::audit",
         gate = GATE,
         decision = "deny",
+        id = %id,
         reason = denial.reason().code(),
         rule = denial.rule(),
         %registry,
@@ -70,12 +75,13 @@ pub(super) fn registry_denied(registry: &Registry, denial: &Denial) {
     );
 }
 
-pub(super) fn unreadable(registry: &Registry, problem: &InvalidPath) {
+pub(super) fn unreadable(id: DecisionId, registry: &Registry, problem: &InvalidPath) {
     tracing::warn!(
         target: "ramgate::audit",
         gate = GATE,
         decision = "deny",
-        reason = %problem,
+        id = %id,
+        reason = problem.code(),
         %registry,
         principal = "daemon",
         "request unreadable"

@@ -5,7 +5,7 @@ use std::time::Instant;
 use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, header};
 use ramgate_policy::{Action, DEFAULT_PORT, Digest, Host, Permit, Policy, Registry};
-use ramgate_provenance::Verified;
+use ramgate_provenance::{DecisionId, Verified};
 use reqwest::Url;
 
 use super::route::Purpose;
@@ -67,11 +67,15 @@ impl Exchange<'_> {
                 (sent.map(stream).map_err(Unserved::from), Kind::Blob)
             }
         };
-        if let Err(Unserved::Denied(denial)) = &done {
-            audit::denied(permit.repository(), purpose, denial, started);
-            return answer::denied(denial);
-        }
-        done.unwrap_or_else(|problem| failed(&problem, kind))
+        done.unwrap_or_else(|problem| {
+            let problem = problem.root();
+            if let Unserved::Denied(denial) = problem {
+                let id = DecisionId::new();
+                audit::denied(id, permit.repository(), purpose, denial, started);
+                return answer::denied(denial, id);
+            }
+            failed(problem, kind)
+        })
     }
 
     /// A manifest, read whole: it is what its digest says, and leads nowhere else.

@@ -1,14 +1,12 @@
 //! `ramgate audit tail`: the last decisions, and those that follow.
 
 use std::io::{self, IsTerminal as _};
-use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::Args;
 
 use super::super::{CommandError, Outcome, SettingsArgument, say};
-use crate::audit_reader::{Decision, Follower, last};
+use crate::audit_reader::{Decision, Follower, last, readable};
 
 /// Show the last decisions, a line each.
 ///
@@ -113,16 +111,6 @@ pub(in crate::cli) fn printable(text: &str) -> String {
             }
         })
         .collect()
-}
-
-/// That there is a log at all.
-pub(super) fn readable(path: &Path) -> anyhow::Result<()> {
-    std::fs::File::open(path).map(drop).with_context(|| {
-        format!(
-            "{}: the audit log cannot be read; has ramgate run, and are you root?",
-            path.display()
-        )
-    })
 }
 
 /// Short for an eye, long for a processor.

@@ -9,8 +9,8 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::tail::{printable, readable};
-use crate::audit_reader::{self, Decision};
+use super::tail::printable;
+use crate::audit_reader::{self, Decision, readable};
 use crate::cli::{CommandError, Outcome, SettingsArgument, say};
 use crate::settings::duration;
 

@@ -4,8 +4,8 @@ use anyhow::anyhow;
 use clap::Args;
 
 use super::super::{CommandError, Outcome, SettingsArgument, say};
-use super::tail::{printable, readable};
-use crate::audit_reader::{Decision, last};
+use super::tail::printable;
+use crate::audit_reader::{Decision, last, readable};
 use crate::remedy::remedy;
 
 /// Explain the refusal with an ID that a user has read.

@@ -1,12 +1,12 @@
 //! What an audit log has seen: repositories, what was done with them, and by whom.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
 use anyhow::Context as _;
 use ramgate_policy::{Action, Registry, Repository, Subject};
-use serde::Deserialize;
+
+use crate::audit_reader::{Decision, readable, visit};
 
 /// A request, as far as it bears on a policy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,59 +16,40 @@ pub(super) struct Seen {
     pub(super) principal: String,
 }
 
-/// The fields of a line that count.
-#[derive(Deserialize)]
-struct Line {
-    decision: Option<String>,
-    registry: Option<String>,
-    repository: Option<String>,
-    action: Option<String>,
-    principal: Option<String>,
-}
-
-/// Reads an audit log: each request, and how often it was allowed (first) and denied. Lines that name no repository are passed
-/// over.
+/// Reads an audit log and what it was moved away to: each request, and how often it was allowed (first) and denied. Lines that
+/// name no repository are passed over.
 pub(super) fn read(path: &Path) -> anyhow::Result<BTreeMap<Seen, (u64, u64)>> {
-    let context = || path.display().to_string();
-    let file = std::fs::File::open(path).with_context(context)?;
+    readable(path)?;
     let mut seen = BTreeMap::new();
-    for line in BufReader::new(file).lines() {
-        let line = line.with_context(context)?;
-        // The last line may be half written.
-        let Ok(line) = serde_json::from_str::<Line>(&line) else {
-            continue;
-        };
-        let allowed = line.decision.as_deref() == Some("allow");
-        if let Some(one) = line.read() {
+    visit(path, |decision| {
+        if let Some(one) = Seen::of(&decision) {
             let (allows, denials) = seen.entry(one).or_default();
-            *(if allowed { allows } else { denials }) += 1;
+            let is_allowed = decision.text("decision") == "allow";
+            *(if is_allowed { allows } else { denials }) += 1;
         }
-    }
+    })
+    .with_context(|| path.display().to_string())?;
     Ok(seen)
-}
-
-// === impl Line ===
-
-impl Line {
-    fn read(self) -> Option<Seen> {
-        let registry: Registry = self.registry?.parse().ok()?;
-        let action = match self.action.as_deref()? {
-            "pull" => Action::Pull,
-            "push" => Action::Push,
-            "run" => Action::Run,
-            _ => return None,
-        };
-        Some(Seen {
-            repository: Repository::new(registry, &self.repository?).ok()?,
-            action,
-            principal: self.principal.unwrap_or_default(),
-        })
-    }
 }
 
 // === impl Seen ===
 
 impl Seen {
+    fn of(decision: &Decision) -> Option<Self> {
+        let registry: Registry = decision.text("registry").parse().ok()?;
+        let action = match decision.text("action") {
+            "pull" => Action::Pull,
+            "push" => Action::Push,
+            "run" => Action::Run,
+            _ => return None,
+        };
+        Some(Self {
+            repository: Repository::new(registry, decision.text("repository")).ok()?,
+            action,
+            principal: decision.text("principal").to_owned(),
+        })
+    }
+
     pub(super) fn subject(&self) -> Subject {
         match self.principal.as_str() {
             "daemon" => Subject::Daemon,

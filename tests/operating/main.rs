@@ -1,0 +1,11 @@
+//! What administrators and their monitoring see of gates that run.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+mod audit;
+mod monitoring;
+mod served;
