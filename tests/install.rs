@@ -22,6 +22,11 @@ fn an_installation_enforces_and_leaves_no_trace_on_debian_13() -> Result<()> {
     an_installation_enforces_and_leaves_no_trace(EngineKind::Docker26_1)
 }
 
+#[test]
+fn an_installation_enforces_and_leaves_no_trace_on_debian_forky() -> Result<()> {
+    an_installation_enforces_and_leaves_no_trace(EngineKind::Docker28_5)
+}
+
 fn an_installation_enforces_and_leaves_no_trace(kind: EngineKind) -> Result<()> {
     let lab = Lab::start(kind, &LabOptions::default())?;
     installing::lay_out(&lab)?;
