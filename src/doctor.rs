@@ -7,6 +7,7 @@ mod facts;
 mod gates;
 mod hosts;
 mod images;
+mod inspection;
 mod machine;
 mod permissions;
 mod policy;
@@ -58,6 +59,7 @@ impl Report {
             engine::check(facts),
             gates::check(facts),
             hosts::check(facts),
+            inspection::check(facts),
             permissions::check(facts, fix),
             builders::check(facts),
             images::check(facts),
