@@ -172,9 +172,11 @@ async fn vitals(State(office): State<Office>) -> Response {
 
 async fn canary(State(office): State<Office>) -> Response {
     let flight = async {
+        let gates = &office.gates;
         Ok::<_, ramgate_plugin::EngineError>(CanaryFlight {
-            seen: office.gates.canary_comes_past().await?,
-            missing: office.gates.missing().await?,
+            // An engine that is busy may not come to the first one in time.
+            seen: gates.canary_comes_past().await? || gates.canary_comes_past().await?,
+            missing: gates.missing().await?,
         })
     };
     match flight.await {

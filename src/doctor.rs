@@ -7,6 +7,7 @@ mod facts;
 mod gates;
 mod hosts;
 mod images;
+mod inspection;
 mod machine;
 mod permissions;
 mod policy;
@@ -60,6 +61,7 @@ impl Report {
             gates::check(facts),
             transparent::check(facts),
             hosts::check(facts),
+            inspection::check(facts),
             permissions::check(facts, fix),
             builders::check(facts),
             images::check(facts),

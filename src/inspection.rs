@@ -19,7 +19,7 @@ use tower::util::BoxCloneSyncService;
 #[derive(Clone, Debug)]
 pub(crate) struct AuthorityFiles {
     pub(crate) certificate: PathBuf,
-    key: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 /// What the network gate reads tunnels with: the authority of `state_dir`, and `inspector` to judge.

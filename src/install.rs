@@ -28,6 +28,7 @@ mod unit;
 use anyhow::Context as _;
 
 pub(crate) use control::Control;
+pub(crate) use docker::{engine_process, pid_file};
 pub(crate) use entry::Entry;
 pub(crate) use executor::Executor;
 pub(crate) use host::Host;
@@ -90,6 +91,7 @@ impl Installation<'_> {
         // An installation that was interrupted may have started them.
         if record.pending.is_empty() {
             record.gates_ran = gates_ran;
+            record.begin(plan.level);
             self.executor.journal.save()?;
         }
         self.make(plan, Part::Gates)?;
@@ -120,6 +122,9 @@ impl Installation<'_> {
             control.apply(plan.engine)?;
             control.wait_for_engine(true)?;
             (self.progress)("the engine asks ramgate: a canary was refused");
+            if let Some(certificate) = &plan.trusted {
+                control.check_trust(certificate)?;
+            }
         }
         Ok(())
     }

@@ -17,6 +17,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::fingerprint::fingerprint;
 use crate::metrics::PolicyMetrics;
 use crate::settings::listed;
 
@@ -36,12 +37,15 @@ pub(crate) struct LivePolicy {
 pub(crate) struct Standing {
     /// When it was read.
     pub(crate) since: jiff::Timestamp,
+    /// Of which text it is: see [`digest`]. A ramgate from before this was there does not say.
+    #[serde(default)]
+    pub(crate) digest: Option<String>,
     /// Why the file, as it is now, was not taken.
     pub(crate) error: Option<String>,
 }
 
 /// The policy's text, then those of its drop-ins in the order of their names.
-type Texts = Vec<(PathBuf, String)>;
+pub(crate) type Texts = Vec<(PathBuf, String)>;
 
 /// Why there is no policy.
 #[derive(Debug, Error)]
@@ -82,13 +86,14 @@ impl LivePolicy {
     pub(crate) fn load(path: &Path, mirrors: Vec<Registry>) -> Result<Self, PolicyError> {
         let texts = read(path)?;
         let policy = parse(&texts)?.with_mirrors(mirrors.clone());
+        let standing = Standing::of(&texts);
         Ok(Self {
             path: path.to_owned(),
             mirrors,
             texts,
             metrics: PolicyMetrics::default(),
             current: Arc::new(ArcSwap::from_pointee(policy)),
-            standing: Arc::new(Mutex::new(Standing::now())),
+            standing: Arc::new(Mutex::new(standing)),
         })
     }
 
@@ -161,8 +166,8 @@ impl LivePolicy {
             // The file is again what is in force.
             Ok(None) => self.stand().error = None,
             Ok(Some((texts, policy))) => {
+                *self.stand() = Standing::of(&texts);
                 self.texts = texts;
-                *self.stand() = Standing::now();
                 self.current
                     .store(Arc::new(policy.with_mirrors(self.mirrors.clone())));
                 self.metrics.reloaded(true);
@@ -184,9 +189,10 @@ impl LivePolicy {
 // === impl Standing ===
 
 impl Standing {
-    fn now() -> Self {
+    fn of(texts: &Texts) -> Self {
         Self {
             since: jiff::Timestamp::now(),
+            digest: Some(digest(texts)),
             error: None,
         }
     }
@@ -218,21 +224,44 @@ fn name_of(file: &Path) -> Cow<'_, str> {
     file.file_name().unwrap_or_default().to_string_lossy()
 }
 
-fn read(path: &Path) -> Result<Texts, PolicyError> {
-    let mut texts = Vec::new();
-    for file in std::iter::once(path.to_owned()).chain(drop_ins(path)?) {
-        match std::fs::read_to_string(&file) {
-            Ok(text) => texts.push((file, text)),
-            Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
-                return Err(PolicyError::Missing(file));
-            }
-            Err(source) => return Err(PolicyError::Unreadable { path: file, source }),
-        }
-    }
+/// Reads a policy file and its drop-ins.
+pub(crate) fn read(path: &Path) -> Result<Texts, PolicyError> {
+    let mut texts = vec![(path.to_owned(), read_file(path)?)];
+    texts.extend(drop_ins(path)?);
     Ok(texts)
 }
 
-fn parse(texts: &Texts) -> Result<Policy, PolicyError> {
+/// Reads the drop-ins of a policy file, in their order.
+pub(crate) fn drop_ins(path: &Path) -> Result<Texts, PolicyError> {
+    let files = list_drop_ins(path)?.into_iter();
+    files
+        .map(|file| read_file(&file).map(|text| (file, text)))
+        .collect()
+}
+
+fn read_file(path: &Path) -> Result<String, PolicyError> {
+    let path = path.to_owned();
+    std::fs::read_to_string(&path).map_err(|source| {
+        if source.kind() == std::io::ErrorKind::NotFound {
+            PolicyError::Missing(path)
+        } else {
+            PolicyError::Unreadable { path, source }
+        }
+    })
+}
+
+/// What tells one text of a policy and its drop-ins from another.
+pub(crate) fn digest(texts: &Texts) -> String {
+    let mut all = Vec::new();
+    for (_, text) in texts {
+        all.extend(text.len().to_be_bytes());
+        all.extend(text.as_bytes());
+    }
+    fingerprint(&all)
+}
+
+/// Checks a policy file's text and those of its drop-ins.
+pub(crate) fn parse(texts: &Texts) -> Result<Policy, PolicyError> {
     let mut policy: Option<Policy> = None;
     for (path, text) in texts {
         let read = match policy {
@@ -248,7 +277,7 @@ fn parse(texts: &Texts) -> Result<Policy, PolicyError> {
 }
 
 /// The files in `policy.d` beside the policy. One that cannot be listed is not passed over: that would loosen the policy.
-fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, PolicyError> {
+fn list_drop_ins(path: &Path) -> Result<Vec<PathBuf>, PolicyError> {
     let directory = path.with_extension("d");
     let unreadable = |source| PolicyError::Unreadable {
         path: directory.clone(),

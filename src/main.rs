@@ -12,6 +12,7 @@ mod cli;
 mod control;
 mod doctor;
 mod engine_report;
+mod fingerprint;
 mod images;
 mod inspection;
 mod install;
@@ -26,6 +27,7 @@ mod signals;
 mod sockets;
 mod storage;
 mod telemetry;
+mod trust;
 mod unix;
 mod watchdog;
 

@@ -1,46 +1,74 @@
 //! `ramgate install` and `ramgate uninstall` on booted Debians and beside an engine without systemd: from nothing to enforced, and
 //! back without a trace, whatever fails on the way.
 
+#[path = "installing/failing.rs"]
+mod failing;
 mod installing;
 mod steps;
+#[path = "installing/strict.rs"]
+mod strict;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use installing::{DAEMON_JSON, Site, same};
+use installing::{Site, same};
+use libtest_mimic::{Arguments, Trial};
 use ramgate_lab::{EngineKind, Lab, LabOptions};
-use serde_json::Value;
 use steps::Step;
 
-#[test]
-fn an_installation_enforces_and_leaves_no_trace_on_debian_12() -> Result<()> {
-    an_installation_enforces_and_leaves_no_trace(EngineKind::Docker20_10)
+/// What is done on a server.
+type Act = fn(&Lab, &Site<'_>) -> Result<()>;
+
+/// On a Debian of its own for each engine, booted with systemd: what follows, beside the others.
+fn main() {
+    let acts: [(&str, Act); 3] = [
+        (
+            "an installation enforces and leaves no trace",
+            |lab, site| {
+                the_readme_holds(site)?;
+                lab.name_docker_hub()?;
+                from_nothing_to_enforced_and_back(lab, site)?;
+                the_plugin_alone_stops_no_container(lab, site, &[])
+            },
+        ),
+        ("level strict reads what goes to registries", |lab, site| {
+            strict::registries_are_read_and_the_engine_alone_trusts_it(lab, site)
+        }),
+        ("whatever fails is put back", |lab, site| {
+            failing::killed_on_its_way_it_goes_on_or_back(site)?;
+            failing::whatever_fails_is_put_back(lab, site)
+        }),
+    ];
+    let booted = acts.into_iter().flat_map(|(name, act)| {
+        ENGINES.map(|kind| {
+            Trial::test(format!("{name}, {kind}"), move || {
+                on(kind, act).map_err(|error| format!("{error:#}").into())
+            })
+        })
+    });
+    let without = Trial::test("an installation without systemd uses commands", || {
+        without_systemd().map_err(|error| format!("{error:#}").into())
+    });
+    let mut arguments = Arguments::from_args();
+    // Each is mostly waiting for restarts.
+    arguments.test_threads = arguments.test_threads.or(Some(2));
+    libtest_mimic::run(&arguments, booted.chain([without]).collect()).exit()
 }
 
-#[test]
-fn an_installation_enforces_and_leaves_no_trace_on_debian_13() -> Result<()> {
-    an_installation_enforces_and_leaves_no_trace(EngineKind::Docker26_1)
-}
-
-fn an_installation_enforces_and_leaves_no_trace(kind: EngineKind) -> Result<()> {
+fn on(kind: EngineKind, act: Act) -> Result<()> {
     let lab = Lab::start(kind, &LabOptions::default())?;
     installing::lay_out(&lab)?;
     let server = lab.boot()?;
     let site = Site::of_server(&server);
     let result = site
         .run("docker", &["ps"])
-        .and_then(|_| the_readme_holds(&site))
-        .and_then(|()| lab.name_docker_hub())
-        .and_then(|()| from_nothing_to_enforced_and_back(&lab, &site))
-        .and_then(|()| the_plugin_alone_stops_no_container(&site, &[]))
-        .and_then(|()| lab.name_docker_hub())
-        .and_then(|()| killed_on_its_way_it_goes_on_or_back(&site))
-        .and_then(|()| whatever_fails_is_put_back(&lab, &site));
+        .and_then(|output| output.expect_success())
+        .and_then(|_| act(&lab, &site));
     result.with_context(|| installing::journals(&server))
 }
 
-#[test]
-fn an_installation_without_systemd_uses_commands_and_hosts_files() -> Result<()> {
+/// And with the containerd store, where `hosts.toml` counts for every pull.
+fn without_systemd() -> Result<()> {
     let lab = Lab::start(EngineKind::Docker28_5Containerd, &LabOptions::default())?;
     installing::put_program(&lab, installing::PROGRAM, installing::build()?.as_slice())?;
     installing::put_program(&lab, SERVICES, include_bytes!("installing/services.sh"))?;
@@ -76,8 +104,8 @@ fn by_commands(lab: &Lab, site: &Site<'_>) -> Result<()> {
     installing::images_are_judged(lab, site)?;
     ramgate(&["install", "--yes", "--registry", "ghcr.io"])?.expect_success()?;
     lab.ghcr().forget();
-    // A changed policy is in force within a second.
-    site.shell("docker pull ghcr.io/acme/app:1 || { sleep 2 && docker pull ghcr.io/acme/app:1; }")?
+    // The changed policy is in force when it returns.
+    site.run("docker", &["pull", "ghcr.io/acme/app:1"])?
         .expect_success()?;
     let requests = lab.ghcr().requests();
     ensure!(
@@ -97,11 +125,15 @@ fn by_commands(lab: &Lab, site: &Site<'_>) -> Result<()> {
     ramgate(&["uninstall", "--yes", "--purge"])?.expect_success()?;
     installing::docker_is_as_it_was(lab, site)?;
     same(&before, &site.trace()?).context("an uninstallation leaves what was before")?;
-    the_plugin_alone_stops_no_container(site, &commands)
+    the_plugin_alone_stops_no_container(lab, site, &commands)
 }
 
 /// Where a reload is enough there is no restart, neither on the way in nor on the way out.
-fn the_plugin_alone_stops_no_container(site: &Site<'_>, commands: &[&str]) -> Result<()> {
+fn the_plugin_alone_stops_no_container(
+    lab: &Lab,
+    site: &Site<'_>,
+    commands: &[&str],
+) -> Result<()> {
     let before = site.trace()?;
     site.run("docker", &["pull", "alpine:3"])?
         .expect_success()?;
@@ -128,6 +160,10 @@ fn the_plugin_alone_stops_no_container(site: &Site<'_>, commands: &[&str]) -> Re
         .expect_failure("community images not allowed")?;
     site.run("docker", &["run", "--rm", "alpine:3", "true"])?
         .expect_success()?;
+    installing::doctor_is_content(site)?;
+    if commands.is_empty() {
+        installing::an_upgrade_costs_no_call(lab, site)?;
+    }
     let now = site.run("docker", &started)?.expect_success()?.stdout;
     ensure!(now == since && now.contains("true"), "{since} {now}");
 
@@ -179,38 +215,6 @@ fn the_readme_holds(site: &Site<'_>) -> Result<()> {
     same(&before, &site.trace()?).context("purged, nothing is left")
 }
 
-/// Whenever it is killed, the engine works, and the next one goes on or back.
-fn killed_on_its_way_it_goes_on_or_back(site: &Site<'_>) -> Result<()> {
-    let before = site.trace()?;
-    let mut kills = 0;
-    for (index, seconds) in ["0.15", "0.4", "0.9", "1.5", "3"].iter().enumerate() {
-        let killed = format!(
-            "timeout --signal=KILL {seconds} {} install --yes",
-            installing::PROGRAM
-        );
-        let killed = site.shell(&killed)?;
-        // A machine that is fast may be done by then.
-        kills += u32::from(!killed.status.success());
-        site.eventually("docker", &["ps"])?;
-        if index % 2 == 0 {
-            site.ramgate(&["install", "--yes"])?.expect_success()?;
-            site.run("docker", &["pull", "evil/tool"])?
-                .expect_failure("community images not allowed")?;
-        }
-        // Killed early enough, it has not begun.
-        if site.exists("/var/lib/ramgate/install/journal.json")? {
-            site.ramgate(&["uninstall", "--yes", "--purge"])?
-                .expect_success()?;
-        }
-        site.run("rm", &["-rf", "/var/lib/ramgate"])?
-            .expect_success()?;
-        site.run("docker", &["ps"])?.expect_success()?;
-        same(&before, &site.trace()?).with_context(|| format!("killed after {seconds} s"))?;
-    }
-    ensure!(kills >= 2, "killed {kills} times");
-    Ok(())
-}
-
 fn from_nothing_to_enforced_and_back(lab: &Lab, site: &Site<'_>) -> Result<()> {
     let before = site.trace()?;
     let shown = site.ramgate(&["install", "--dry-run"])?.expect_success()?;
@@ -235,11 +239,12 @@ fn from_nothing_to_enforced_and_back(lab: &Lab, site: &Site<'_>) -> Result<()> {
     let again = site.ramgate(&["install", "--yes"])?.expect_success()?;
     ensure!(again.stdout.contains("there is nothing to do"), "{again}");
 
-    an_upgrade_costs_no_call(lab, site)?;
+    installing::doctor_is_content(site)?;
+    installing::an_upgrade_costs_no_call(lab, site)?;
     site.ramgate(&["install", "--yes", "--registry", "ghcr.io"])?
         .expect_success()?;
-    // A changed policy is in force within a second.
-    site.shell("docker pull ghcr.io/acme/app:1 || { sleep 2 && docker pull ghcr.io/acme/app:1; }")?
+    // The changed policy is in force when it returns.
+    site.run("docker", &["pull", "ghcr.io/acme/app:1"])?
         .expect_success()?;
 
     site.ramgate(&["uninstall", "--yes"])?.expect_success()?;
@@ -254,128 +259,10 @@ fn from_nothing_to_enforced_and_back(lab: &Lab, site: &Site<'_>) -> Result<()> {
     same(&before, &site.trace()?).context("an uninstallation leaves what was before")
 }
 
-/// Another build of ramgate takes the place of the one that runs, while calls go on without a pause.
-fn an_upgrade_costs_no_call(lab: &Lab, site: &Site<'_>) -> Result<()> {
-    let mut build = std::fs::read(env!("CARGO_BIN_EXE_ramgate"))?;
-    build.extend_from_slice(b"another build");
-    installing::put_program(lab, "/root/upgrade/ramgate", &build)?;
-    let told = site
-        .shell(
-            "(sleep 0.5; /root/upgrade/ramgate install --yes && sleep 0.5) &
-             while kill -0 $! 2>/dev/null; do docker ps --quiet 2>&1 && echo done; done
-             wait $!",
-        )?
-        .expect_success()?;
-    let done = told.stdout.lines().filter(|line| *line == "done").count();
-    let refused = told.stdout.contains("authorization denied") || told.stdout.contains("Error");
-    ensure!(done >= 10 && !refused, "{told}");
-    ensure!(
-        told.text().contains("restart the gates") && !told.text().contains("restart the engine"),
-        "{told}"
-    );
-    let installed = std::fs::read(lab.path("/usr/local/bin/ramgate"))?;
-    ensure!(installed == build, "the new build is not in place");
-    Ok(())
-}
-
-/// Each file's place is taken by a directory that keeps it from being written; a port that the gates need, by another; and the
-/// engine is kept from starting with what it would be given.
-fn whatever_fails_is_put_back(lab: &Lab, site: &Site<'_>) -> Result<()> {
-    let plan = site
-        .ramgate(&["install", "--dry-run", "--json"])?
-        .expect_success()?;
-    let plan: Value = serde_json::from_str(&plan.stdout)?;
-    let steps = plan.get("steps").and_then(Value::as_array);
-    let steps = steps.context("no steps")?;
-    ensure!(steps.len() >= 6, "{plan:#}");
-    for step in steps {
-        let path = step.get("path").and_then(Value::as_str);
-        let path = path.context("no path")?;
-        let (folder, name) = path.rsplit_once('/').context("no folder")?;
-        let obstacle = format!("{folder}/.{name}.ramgate-new");
-        if !site.exists(folder)? {
-            continue; // what would be in the way would be there before
-        }
-        site.run("mkdir", &[&obstacle])?.expect_success()?;
-        let result = it_is_put_back(site, &[]);
-        site.run("rmdir", &[&obstacle])?.expect_success()?;
-        result.with_context(|| format!("with {obstacle} in the way"))?;
-    }
-
-    a_full_or_read_only_disk_is_put_back(site)?;
-
-    let squat = "--unit=squatter systemd-socket-activate --listen=127.0.0.1:5050 cat";
-    site.shell(&format!("systemd-run --quiet {squat}"))?
-        .expect_success()?;
-    let result = it_is_put_back(site, &["--patience=5"]);
-    site.run("systemctl", &["stop", "squatter"])?
-        .expect_success()?;
-    result.context("with the mirror's port taken")?;
-
-    let check = "/etc/systemd/system/docker.service.d/check.conf";
-    lab.write_file(
-        check,
-        "[Service]\nExecStartPre=/bin/sh -c '! grep -q ramgate /etc/docker/daemon.json'\n",
-    )?;
-    site.run("systemctl", &["daemon-reload"])?
-        .expect_success()?;
-    it_is_put_back(site, &["--patience=20"]).context("with an engine that does not start")?;
-    lab.remove_file(check)?;
-
-    let options = lab.read_file("/etc/default/docker").unwrap_or_default();
-    lab.write_file(
-        "/etc/default/docker",
-        format!("{options}\nDOCKER_OPTS=\"--registry-mirror=https://mirror.example\"\n"),
-    )?;
-    site.ramgate(&["install", "--yes"])?
-        .expect_failure("dockerd is started with `--registry-mirror=https://mirror.example`")?;
-    lab.write_file("/etc/default/docker", options)?;
-    lab.write_file(DAEMON_JSON, "{ \"debug\": false } // mine\n")?;
-    site.ramgate(&["install", "--yes"])?
-        .expect_failure("line 1: there is a comment")?;
-    Ok(())
-}
-
-fn a_full_or_read_only_disk_is_put_back(site: &Site<'_>) -> Result<()> {
-    for (what, mount, directory) in [
-        ("no space", "tmpfs tmpfs -o size=64k", "/etc/docker"),
-        (
-            "no leave to write",
-            "none /etc/docker -o bind,ro",
-            "/etc/docker",
-        ),
-        (
-            "no space for the journal",
-            "tmpfs tmpfs -o size=64k",
-            "/var/lib/ramgate",
-        ),
-    ] {
-        // With what was there before.
-        site.shell(&format!(
-            "mkdir -p {directory} && cp -a {directory} /tmp/copy && mount -t {mount} {directory} && (cp -a /tmp/copy/. {directory}; head -c 1M /dev/zero >{directory}/filler; true)"
-        ))?
-        .expect_success()?;
-        let result = it_is_put_back(site, &[]);
-        site.shell(&format!(
-            "umount {directory} && rm -r /tmp/copy && rmdir --ignore-fail-on-non-empty {directory}"
-        ))?
-        .expect_success()?;
-        result.with_context(|| format!("with {what} in {directory}"))?;
-    }
-    Ok(())
-}
-
-fn it_is_put_back(site: &Site<'_>, more: &[&str]) -> Result<()> {
-    let before = site.trace()?;
-    let arguments = [&["install", "--yes"], more].concat();
-    site.ramgate(&arguments)?
-        .expect_failure("everything is as it was before")?;
-    same(&before, &site.trace()?)?;
-    site.run("docker", &["ps"])?.expect_success()?;
-    site.run("systemctl", &["is-active", "ramgate.service"])?
-        .expect_failure("inactive")?;
-    Ok(())
-}
-
 const MINUTE: Duration = Duration::from_secs(60);
 const SERVICES: &str = "/root/services";
+const ENGINES: [EngineKind; 3] = [
+    EngineKind::Docker20_10,
+    EngineKind::Docker26_1,
+    EngineKind::Docker28_5,
+];

@@ -189,6 +189,7 @@ impl Inspection {
                 id,
                 request.method(),
                 InvalidTarget::HostHeader,
+                client,
                 Instant::now(),
             );
             return refused(&format!(

@@ -63,22 +63,29 @@ fn map(cells: &[Cell]) -> Result<(), CommandError> {
         say(format_args!("{:<15}{}", path.title(), words.trim_end()))?;
     }
     say("")?;
-    let mut said: Vec<(Path, &str)> = Vec::new();
-    for cell in cells.iter().filter(|cell| cell.state == State::Open) {
-        if said.contains(&(cell.path, cell.reason)) {
-            continue;
-        }
-        said.push((cell.path, cell.reason));
-        let (path, granularity) = (cell.path.title(), cell.granularity.title());
-        say(format_args!(
-            "OPEN     {path}, by {granularity}: {}",
-            cell.reason
-        ))?;
-        if let Some(fix) = cell.fix {
+    for (reason, fix, fields) in openings(cells) {
+        say(format_args!("OPEN     {}: {reason}", fields.join(", ")))?;
+        if let Some(fix) = fix {
             say(format_args!("         {fix}"))?;
         }
     }
     Ok(())
+}
+
+/// What is open, each reason once, with the fields that it is the reason for.
+fn openings(cells: &[Cell]) -> Vec<(&'static str, Option<&'static str>, Vec<String>)> {
+    let mut openings: Vec<(&str, Option<&str>, Vec<String>)> = Vec::new();
+    for cell in cells.iter().filter(|cell| cell.state == State::Open) {
+        let field = format!("{} by {}", cell.path.title(), cell.granularity.title());
+        let known = openings
+            .iter_mut()
+            .find(|(reason, fix, _)| (*reason, *fix) == (cell.reason, cell.fix));
+        match known {
+            Some((_, _, fields)) => fields.push(field),
+            None => openings.push((cell.reason, cell.fix, vec![field])),
+        }
+    }
+    openings
 }
 
 fn finding(finding: &Finding) -> Result<(), CommandError> {

@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use ramgate_policy::{LocalDecision, LocalImage, Policy, Subject};
+use ramgate_policy::{LocalDecision, LocalImage, Subject};
 use ramgate_provenance::Way;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::coverage::{Local, Terms};
 use super::hosts::Hosts;
+use super::inspection::Inspection;
+use super::policy::{PolicyFiles, Rule};
 use crate::control::{self, CanaryFlight, Vitals};
 use crate::engine_report::{Chain, EngineReport};
 use crate::ledger::Ask;
-use crate::live_policy;
 use crate::serve::control_path;
 use crate::settings::Settings;
 use crate::unix;
@@ -27,7 +27,8 @@ pub(crate) struct Facts {
     pub(crate) chain: Result<Chain, String>,
     pub(crate) vitals: Result<Option<Vitals>, String>,
     pub(crate) flight: Result<Option<CanaryFlight>, String>,
-    pub(crate) policy: Result<(Policy, Value), String>,
+    pub(crate) policy: Result<PolicyFiles, String>,
+    pub(crate) inspection: Option<Inspection>,
     pub(crate) hosts: Hosts,
     pub(crate) images: Result<Vec<Listed>, String>,
     pub(crate) containers: Result<Vec<Container>, String>,
@@ -76,7 +77,8 @@ impl Facts {
             chain: chain.map_err(told),
             vitals: vitals.map_err(told),
             flight: flight.map_err(told),
-            policy: policy(&settings),
+            policy: PolicyFiles::read(&settings.policy_path),
+            inspection: Inspection::find(&settings),
             hosts: Hosts::read(settings.mirror.as_ref().map(|mirror| mirror.listen)),
             images: images.map_err(told),
             containers: containers.map_err(told),
@@ -93,31 +95,38 @@ impl Facts {
         let engine = self.engine.as_ref().ok();
         let flight = self.flight.as_ref().ok().and_then(Option::as_ref);
         let local = |kind| match &self.policy {
-            Ok((policy, _)) => match policy.evaluate_local(kind, &Subject::Anonymous) {
-                LocalDecision::Allow(grant) if grant.suppressed().is_some() => Local::Deny,
-                LocalDecision::Allow(_) => Local::Allow,
-                LocalDecision::Gated(..) => Local::Gated,
-                LocalDecision::Deny(_) => Local::Deny,
-            },
+            Ok(PolicyFiles { policy, .. }) => {
+                match policy.evaluate_local(kind, &Subject::Anonymous) {
+                    LocalDecision::Allow(grant) if grant.suppressed().is_some() => Local::Deny,
+                    LocalDecision::Allow(_) => Local::Allow,
+                    LocalDecision::Gated(..) => Local::Gated,
+                    LocalDecision::Deny(_) => Local::Deny,
+                }
+            }
             Err(_) => Local::Allow,
         };
-        let file = self.policy.as_ref().ok().map(|(_, file)| file);
-        let rules = file.and_then(|file| file.get("registries")?.as_array());
+        let policy = self.policy.as_ref().ok();
+        let rules = policy.and_then(PolicyFiles::registries);
         let repositories = |of_hub: bool| {
-            rules.into_iter().flatten().any(|rule| {
-                let is_hub = rule.get("host").and_then(Value::as_str) == Some("docker.io");
-                rule.get("repositories").is_some() && is_hub == of_hub
-            })
+            let mut rules = rules.iter().flatten();
+            rules.any(|rule| rule.has_repositories && (rule.host == "docker.io") == of_hub)
         };
+        let egress = self.uses_egress() && flight.is_some_and(|flight| flight.seen);
+        let hub = policy.is_some_and(PolicyFiles::has_hub);
+        // What goes past the mirror has to be nothing that it alone could judge.
+        let matters = |host: &str| {
+            let mut rules = rules.iter().flatten();
+            !egress
+                || host == "docker.io"
+                || rules.any(|rule| rule.has_repositories && rule.covers(host))
+        };
+        let direct = |rule: &Rule| rule.has_repositories && rule.via.as_deref() == Some("direct");
         Terms {
-            audit: self
-                .policy
-                .as_ref()
-                .is_ok_and(|(policy, _)| policy.is_audit()),
+            audit: policy.is_some_and(|files| files.policy.is_audit()),
             registries: rules.is_some(),
             hub_repositories: repositories(true),
             other_repositories: repositories(false),
-            hub: file.is_some_and(|file| file.get("docker-hub").is_some()),
+            hub,
             build: local(LocalImage::Build),
             load: local(LocalImage::Load),
             import: local(LocalImage::Import),
@@ -125,8 +134,13 @@ impl Facts {
             grpc: engine.is_none_or(EngineReport::speaks_grpc),
             containerd: engine.is_some_and(|engine| engine.info.has_containerd_store()),
             mirror: self.uses_mirror(),
-            egress: self.uses_egress() && flight.is_some_and(|flight| flight.seen),
-            hosts: self.hosts.lead_to_mirror()
+            egress,
+            inspect: !rules.iter().flatten().any(direct)
+                && self
+                    .inspection
+                    .as_ref()
+                    .is_some_and(|inspection| inspection.works(policy)),
+            hosts: self.hosts.lead_to_mirror(matters)
                 && engine.is_some_and(EngineReport::reads_hosts_toml),
             gates: flight.is_some_and(|flight| flight.missing.is_empty()),
             swarm: engine.is_some_and(|engine| engine.info.in_swarm()),
@@ -156,13 +170,6 @@ impl Facts {
                 is_ours(&engine.info.http_proxy) && is_ours(&engine.info.https_proxy)
             })
     }
-}
-
-fn policy(settings: &Settings) -> Result<(Policy, Value), String> {
-    let policy = live_policy::load(&settings.policy_path).map_err(|error| error.to_string())?;
-    let text = std::fs::read(&settings.policy_path).map_err(|error| error.to_string())?;
-    let file = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
-    Ok((policy, file))
 }
 
 async fn list<T: serde::de::DeserializeOwned>(

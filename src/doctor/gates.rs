@@ -57,6 +57,14 @@ fn network(facts: &Facts) -> Finding {
             "network",
             "mirror and proxy are set, and a canary came past them",
         ),
+        // As level plugin has it. What that leaves open the map says.
+        Ok(Some(_)) if facts.settings.mirror.is_none() && facts.settings.egress.is_none() => {
+            Finding::warning(
+                "network",
+                "the settings switch mirror and network gate off: what the engine fetches is judged by the names in requests alone",
+                "ramgate install --level standard",
+            )
+        }
         Ok(Some(flight)) => {
             let seen = if flight.seen { "came" } else { "did not come" };
             Finding::bad(

@@ -18,7 +18,7 @@ pub(crate) struct Hosts {
     has_default: bool,
     /// Files that the engine cannot read, and so passes over.
     broken: Vec<String>,
-    /// Hosts with a directory of their own, for which `_default` does not count.
+    /// Hosts with a directory of their own, for which `_default` does not count, and which does not lead to the mirror.
     shadowing: Vec<String>,
 }
 
@@ -49,7 +49,8 @@ impl Hosts {
                 }
                 Some(_) => {}
             }
-            if name != "_default" {
+            let to_mirror = |table: &Table| mirror.is_some_and(|mirror| leads_to(table, mirror));
+            if name != "_default" && !table.as_ref().is_some_and(to_mirror) {
                 hosts.shadowing.push(name);
             }
         }
@@ -57,8 +58,11 @@ impl Hosts {
         hosts
     }
 
-    pub(super) fn lead_to_mirror(&self) -> bool {
-        self.default_is_mirror && self.broken.is_empty()
+    /// Whether all registries are fetched through the mirror, but for those that are not said to matter.
+    pub(super) fn lead_to_mirror(&self, matters: impl Fn(&str) -> bool) -> bool {
+        let shadowing = self.shadowing.iter();
+        let mut past = shadowing.filter(|host| matters(host));
+        self.default_is_mirror && self.broken.is_empty() && past.next().is_none()
     }
 }
 
@@ -129,20 +133,23 @@ mod tests {
         let read = || Hosts::read_below(directory.path(), mirror);
         assert_eq!(read(), Hosts::default());
         put("_default", "server = \"http://127.0.0.1:5050/\"\n");
-        assert!(read().lead_to_mirror());
+        assert!(read().lead_to_mirror(|_| true));
         put("_default", "server = \"https://other.example\"\n");
-        assert!(!read().lead_to_mirror() && read().has_default);
+        assert!(!read().lead_to_mirror(|_| true) && read().has_default);
         put(
             "_default",
             "server = \"http://127.0.0.1:5050\"\n[host.\"http://127.0.0.1:9\"]\n",
         );
-        assert!(!read().lead_to_mirror());
+        assert!(!read().lead_to_mirror(|_| true));
         put("_default", "server = \"http://127.0.0.1:5050\"\n");
         std::fs::create_dir(directory.path().join("reg.example")).unwrap();
         assert_eq!(read().shadowing, ["reg.example"]);
-        assert!(read().lead_to_mirror());
+        assert!(!read().lead_to_mirror(|_| true));
+        assert!(read().lead_to_mirror(|host| host != "reg.example"));
+        put("reg.example", "server = \"http://127.0.0.1:5050\"\n");
+        assert!(read().lead_to_mirror(|_| true));
         put("evil.example", "server = ");
-        assert!(!read().lead_to_mirror());
+        assert!(!read().lead_to_mirror(|_| true));
         assert!(read().broken[0].ends_with("evil.example/hosts.toml"));
     }
 }

@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use jiff::Timestamp;
-
+use super::policy::PolicyFiles;
 use super::{Facts, Finding};
 
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
@@ -29,10 +28,7 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
 
 /// A clock that was set back makes certificates and what is cached look wrong. The policy's file cannot be from the future.
 fn clock(facts: &Facts) -> Finding {
-    let changed = std::fs::metadata(&facts.settings.policy_path).and_then(|file| file.modified());
-    let changed = changed
-        .ok()
-        .and_then(|changed| Timestamp::try_from(changed).ok());
+    let changed = facts.policy.as_ref().ok().and_then(PolicyFiles::changed);
     match changed {
         Some(changed) if changed.as_second() > facts.now.as_second() + TOLERANCE_SECONDS => {
             Finding::bad(

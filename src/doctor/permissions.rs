@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use super::{Facts, Finding};
+use crate::inspection::AuthorityFiles;
 
 pub(super) fn check(facts: &Facts, fix: bool) -> Vec<Finding> {
     let settings = &facts.settings;
@@ -21,6 +22,13 @@ pub(super) fn check(facts: &Facts, fix: bool) -> Vec<Finding> {
     }
     let audit = settings.audit.path.as_path();
     findings.extend(forbidden(audit, 0o077, "is open to others than root", fix));
+    let key = AuthorityFiles::below(state).key;
+    findings.extend(forbidden(
+        &key,
+        0o077,
+        "lets others pretend to be the policy's registries",
+        fix,
+    ));
     let containerd = Path::new("/run/containerd/containerd.sock");
     findings.extend(forbidden(
         containerd,

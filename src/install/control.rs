@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
+use super::docker::process_of;
 use super::plan::Apply;
 use super::probe::{self, Canary};
+use crate::trust::TrustPlaces;
 
 /// How what runs on this host is started and stopped.
 #[derive(Clone, Debug)]
@@ -21,8 +23,8 @@ pub(crate) struct Control {
     pub(crate) restart_command: Option<String>,
     pub(crate) engine_socket: PathBuf,
     pub(crate) plugin_socket: PathBuf,
-    /// dockerd's process.
-    pub(crate) engine_pid: Option<u32>,
+    /// Where dockerd writes down its process.
+    pub(crate) engine_pid_file: PathBuf,
     pub(crate) patience: Duration,
 }
 
@@ -74,7 +76,7 @@ impl Control {
     pub(crate) fn apply(&self, how: Apply) -> anyhow::Result<()> {
         match how {
             Apply::Nothing => Ok(()),
-            Apply::Reload => match (self.systemd, self.engine_pid) {
+            Apply::Reload => match (self.systemd, process_of(&self.engine_pid_file)) {
                 (true, _) => self.run(&["systemctl", "reload", "docker.service"]),
                 (false, Some(pid)) => self.run(&["kill", "-HUP", &pid.to_string()]),
                 (false, None) => self.apply(Apply::Restart),
@@ -101,6 +103,17 @@ impl Control {
                 (Canary::Down(why), _) => Err(why),
             }
         })
+    }
+
+    /// Finds `certificate` among those that the engine has read, as far as it can be seen where it reads them.
+    pub(crate) fn check_trust(&self, certificate: &str) -> anyhow::Result<()> {
+        let process = process_of(&self.engine_pid_file).and_then(TrustPlaces::of_process);
+        match process.map(|places| places.find(certificate)) {
+            Some(None) => bail!(
+                "the engine does not trust ramgate's certificate: its environment sets `SSL_CERT_DIR` elsewhere; take that away"
+            ),
+            Some(Some(_)) | None => Ok(()),
+        }
     }
 
     /// Whether the engine answers now.

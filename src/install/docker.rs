@@ -10,6 +10,7 @@ use super::command_line::CommandLine;
 use super::docker_unit::DockerUnit;
 use super::probe;
 use super::step::below;
+use crate::trust::{TrustPlaces, assignments};
 
 /// The engine of a host.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +19,8 @@ pub(crate) struct Docker {
     pub(crate) installed: bool,
     /// Whether there is one in a snap.
     pub(crate) snap: bool,
+    /// Whether it is Podman that answers at the engine's socket.
+    pub(crate) podman: bool,
     /// Major version; unknown where it cannot be asked.
     pub(crate) major: Option<u32>,
     pub(crate) unit: Option<DockerUnit>,
@@ -30,7 +33,6 @@ pub(crate) struct Docker {
 /// An engine that runs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Running {
-    pub(crate) pid: Option<u32>,
     pub(crate) command_line: CommandLine,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) containers: u64,
@@ -63,9 +65,14 @@ impl Docker {
             _ => named,
         };
         let version = if live { version(socket) } else { None };
+        let snap = SNAPS.iter().filter(there).count() > 0;
+        let podman = live && running.is_some() && is_podman(socket);
+        // What runs may be another's: a snap's engine answers at the same socket.
+        let runs = running.is_some() && !snap && !podman;
         Ok(Self {
-            installed: DAEMONS.iter().filter(there).count() > 0 || running.is_some(),
-            snap: SNAPS.iter().filter(there).count() > 0,
+            installed: DAEMONS.iter().filter(there).count() > 0 || runs,
+            snap,
+            podman,
             major: version.as_deref().and_then(major),
             unit,
             running,
@@ -96,6 +103,15 @@ impl Docker {
             .find(|value| !value.is_empty())
     }
 
+    /// Where it will find the certificates that it trusts.
+    pub(crate) fn trust_places(&self) -> TrustPlaces {
+        let unit = self.unit.as_ref().map(|unit| &unit.environment);
+        let running = self.running.as_ref().map(|running| &running.environment);
+        // A unit says what the next start will have; without one it is as it was.
+        let environment = unit.or(running).cloned().unwrap_or_default();
+        TrustPlaces::of(&environment)
+    }
+
     /// The flags that stand for a key of `daemon.json`, now or at the next start.
     pub(crate) fn flags_for(&self, key: &str) -> Vec<&str> {
         let running = self.running.as_ref().map(|running| &running.command_line);
@@ -114,21 +130,13 @@ impl Running {
         {
             return None;
         }
-        let pid_file = unit
-            .and_then(|unit| unit.command_line.pid_file())
-            .unwrap_or_else(|| PID_FILE.into());
-        let pid = fs::read_to_string(pid_file).ok();
-        let pid: Option<u32> = pid.and_then(|pid| pid.trim().parse().ok());
+        let pid_file = pid_file(unit);
+        let pid = process_of(&pid_file);
         let of_process = |file: &str| {
             pid.and_then(|pid| fs::read(format!("/proc/{pid}/{file}")).ok())
                 .unwrap_or_default()
         };
-        let environment = of_process("environ");
-        let environment = environment.split(|byte| *byte == 0).filter_map(|word| {
-            let word = String::from_utf8_lossy(word);
-            let (name, value) = word.split_once('=')?;
-            Some((name.to_owned(), value.to_owned()))
-        });
+        let environment = assignments(&of_process("environ"));
         let info = probe::read(socket, "/info").unwrap_or_default();
         let plugins = probe::read(socket, "/v1.40/plugins").unwrap_or_default();
         let managed = plugins.as_array().into_iter().flatten().any(|plugin| {
@@ -137,15 +145,30 @@ impl Running {
         });
         let count = |key: &str| info.get(key).and_then(Value::as_u64).unwrap_or_default();
         Some(Self {
-            pid,
             command_line: CommandLine::of_process(&of_process("cmdline")),
-            environment: environment.collect(),
+            environment,
             containers: count("ContainersRunning"),
             images: count("Images"),
             live_restore: info.get("LiveRestoreEnabled") == Some(&Value::Bool(true)),
             managed_plugin: managed,
         })
     }
+}
+
+/// Where the engine writes down its process.
+pub(crate) fn pid_file(unit: Option<&DockerUnit>) -> PathBuf {
+    unit.and_then(|unit| unit.command_line.pid_file())
+        .unwrap_or_else(|| PID_FILE.into())
+}
+
+/// The engine of this system, if it runs and says where.
+pub(crate) fn engine_process() -> Option<u32> {
+    process_of(&pid_file(DockerUnit::find(Path::new("/")).as_ref()))
+}
+
+/// The process that is written down there.
+pub(crate) fn process_of(pid_file: &Path) -> Option<u32> {
+    fs::read_to_string(pid_file).ok()?.trim().parse().ok()
 }
 
 /// What the engine says, or what its program says where it does not run.
@@ -163,6 +186,17 @@ fn version(socket: &Path) -> Option<String> {
         .output();
     let text = String::from_utf8(output.ok()?.stdout).ok()?;
     Some(text.strip_prefix("Docker version ")?.to_owned())
+}
+
+/// Podman answers as Docker would, but for the name of its parts.
+fn is_podman(socket: &Path) -> bool {
+    let version = probe::read(socket, "/version").unwrap_or_default();
+    let parts = version.get("Components").and_then(Value::as_array);
+    let mut names = parts
+        .into_iter()
+        .flatten()
+        .filter_map(|part| part.get("Name")?.as_str());
+    names.any(|name| name.contains("Podman"))
 }
 
 fn major(version: &str) -> Option<u32> {

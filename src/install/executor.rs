@@ -10,9 +10,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 
-use super::entry::{Entry, Look, digest};
+use super::entry::{Entry, Look};
 use super::journal::{After, Before, Change, Journal, sync_parent};
 use super::step::{Content, Part, Step, below};
+use crate::fingerprint::fingerprint;
 
 /// Makes and unmakes changes below a root directory.
 #[derive(Debug)]
@@ -61,7 +62,7 @@ impl Executor {
             Entry::File { content, look } => {
                 let before = Before::File {
                     backup: self.journal.keep(&content)?,
-                    sha256: digest(&content),
+                    sha256: fingerprint(&content),
                     look,
                 };
                 (before, Some(look))

@@ -12,6 +12,8 @@ use super::journal::{Journal, Record};
 use super::probe;
 use super::step::below;
 use super::unit;
+use crate::inspection::AuthorityFiles;
+use crate::live_policy::{self, Texts};
 use crate::settings::Settings;
 
 /// A host as it was found.
@@ -26,6 +28,12 @@ pub(crate) struct Host {
     pub(crate) docker: Docker,
     /// Whether the plugin answers at its socket.
     pub(crate) gates_answer: bool,
+    /// The policy, with links followed.
+    pub(crate) policy_file: PathBuf,
+    /// The drop-ins that tighten the policy.
+    pub(crate) drop_ins: Texts,
+    /// A file that all programs in Go read certificates from; `None` where they read from nowhere.
+    pub(crate) trusted_by_all: Option<PathBuf>,
     entries: BTreeMap<PathBuf, Entry>,
 }
 
@@ -55,9 +63,18 @@ impl Host {
             },
             docker,
             gates_answer,
+            policy_file: match fs::canonicalize(&settings.policy_path) {
+                Ok(real) if live => real,
+                _ => settings.policy_path.clone(),
+            },
+            drop_ins: drop_ins(root, &settings.policy_path)?,
+            trusted_by_all: None,
             entries: BTreeMap::new(),
             settings,
         };
+        let mut directories = host.docker.trust_places().directories.into_iter();
+        let directory = directories.find(|place| below(root, place).is_dir());
+        host.trusted_by_all = directory.map(|place| place.join(TRUSTED));
         host.read_entries()?;
         Ok(host)
     }
@@ -70,6 +87,11 @@ impl Host {
     /// What lies at a path.
     pub(crate) fn entry(&self, path: &Path) -> Entry {
         self.entries.get(path).cloned().unwrap_or(Entry::Absent)
+    }
+
+    /// The file that the engine alone reads a certificate from, and which is alone in its directory.
+    pub(crate) fn trusted_file(&self) -> PathBuf {
+        self.settings.state_dir.join("trust").join(TRUSTED)
     }
 
     /// The directories of what ramgate learns and logs.
@@ -101,10 +123,15 @@ impl Host {
         let mut paths = vec![
             PathBuf::from(BINARY),
             PathBuf::from(crate::settings::DEFAULT_PATH),
-            self.settings.policy_path.clone(),
+            self.policy_file.clone(),
             self.docker.daemon_json.clone(),
             Path::new(unit::DIRECTORY).join(PROXY_DROP_IN),
+            Path::new(unit::DIRECTORY).join(INSPECTION_DROP_IN),
+            self.trusted_file(),
         ];
+        let authority = AuthorityFiles::below(&self.settings.state_dir);
+        paths.extend([authority.certificate, authority.key]);
+        paths.extend(self.trusted_by_all.clone());
         paths.extend(self.kept());
         for unit in unit::UNITS {
             let directories = unit::PACKAGED.iter().chain([&unit::DIRECTORY]);
@@ -126,10 +153,24 @@ impl Host {
     }
 }
 
+/// The drop-ins of the policy, each under the path that it has on that system.
+fn drop_ins(root: &Path, policy: &Path) -> anyhow::Result<Texts> {
+    let mut texts = live_policy::drop_ins(&below(root, policy))?;
+    for (path, _) in &mut texts {
+        if let Ok(inside) = path.strip_prefix(root) {
+            *path = Path::new("/").join(inside);
+        }
+    }
+    Ok(texts)
+}
+
 /// Where the program lies unless a package has put it elsewhere.
 pub(crate) const BINARY: &str = "/usr/local/bin/ramgate";
 /// The drop-in of docker's unit, below the directory of units.
 pub(crate) const PROXY_DROP_IN: &str = "docker.service.d/ramgate.conf";
+/// The drop-in that gives the engine a certificate to trust.
+pub(crate) const INSPECTION_DROP_IN: &str = "docker.service.d/ramgate-inspection.conf";
+const TRUSTED: &str = "ramgate-inspection.pem";
 /// Where dockerd has what it knows of each registry.
 pub(crate) const CERTIFICATES: &str = "/etc/docker/certs.d";
 pub(crate) const HOSTS_FILE: &str = "hosts.toml";

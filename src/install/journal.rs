@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Look, digest};
+use super::entry::Look;
 use super::json_file::Edited;
 use super::level::Level;
 use super::plan::Apply;
 use super::step::Part;
+use crate::fingerprint::fingerprint;
 
 /// The journal, open for one process alone.
 #[derive(Debug)]
@@ -33,6 +34,9 @@ pub(crate) struct Record {
     version: u32,
     /// What is installed, once it is.
     pub(crate) level: Option<Level>,
+    /// What one that did not come to its end was to install.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wanted: Option<Level>,
     /// What installations that came to their end have changed, in order.
     pub(crate) committed: Vec<Change>,
     /// What one that did not has changed.
@@ -152,6 +156,7 @@ impl Journal {
             }
         }
         self.record.level = Some(level);
+        self.record.wanted = None;
         self.record.unapplied = false;
         self.save()?;
         for name in superseded {
@@ -171,6 +176,21 @@ impl Journal {
     /// Removes the journal: nothing is left to be put back.
     pub(crate) fn remove(self) -> anyhow::Result<()> {
         fs::remove_dir_all(&self.directory).with_context(|| self.directory.display().to_string())
+    }
+}
+
+// === impl Record ===
+
+impl Record {
+    /// What is installed, or is half installed.
+    pub(crate) fn level(&self) -> Option<Level> {
+        let wanted = self.wanted.filter(|_| !self.pending.is_empty());
+        wanted.or(self.level)
+    }
+
+    /// Notes what is to be installed, before anything is.
+    pub(crate) const fn begin(&mut self, level: Level) {
+        self.wanted = Some(level);
     }
 }
 
@@ -244,7 +264,7 @@ impl After {
     /// That of a file with this content.
     pub(crate) fn of_file(content: &[u8]) -> Self {
         Self::File {
-            sha256: digest(content),
+            sha256: fingerprint(content),
         }
     }
 }

@@ -4,15 +4,17 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How much is set up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+/// How much is set up; each includes what is before it.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, Serialize, Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Level {
     /// The authorization plugin alone: what requests name is judged.
     Plugin,
     /// Also the mirror and the proxy: what the engine fetches is judged.
     Standard,
-    /// Also inside of TLS, for containers' own traffic, and in front of the engine's socket.
+    /// Also what goes to registries themselves is read: judged by repository, push included, with the users' own logins.
     Strict,
 }
 
@@ -27,15 +29,11 @@ impl Level {
         }
     }
 
-    /// Why this version does not set this level up.
-    pub(crate) const fn refusal(self) -> Option<&'static str> {
+    /// Whether what goes to registries is read on its way.
+    pub(crate) const fn inspects(self) -> bool {
         match self {
-            Self::Plugin | Self::Standard => None,
-            Self::Strict => Some(
-                "`--level strict` cannot be set up by this version: a certificate authority for the engine, rules for what \
-                 containers fetch themselves and a gate in front of the engine's socket are not part of the installation yet; use \
-                 `--level standard`",
-            ),
+            Self::Plugin | Self::Standard => false,
+            Self::Strict => true,
         }
     }
 }

@@ -61,6 +61,10 @@ impl Step {
             (_, Content::Link { target }) => {
                 return format!("+++ {path} -> {}\n", target.display());
             }
+            (_, Content::File { content, mode }) if mode & 0o077 == 0 => {
+                // Not for whoever looks over the shoulder, nor for logs.
+                return format!("+++ {path} (secret, {mode:04o}, {} bytes)\n", content.len());
+            }
             (before, Content::File { content, .. }) => {
                 (before.content().unwrap_or_default(), content)
             }

@@ -6,11 +6,12 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::entry::{Entry, digest};
+use super::entry::Entry;
 use super::executor::{Executor, Looks, clear_beside, put_file, put_link};
 use super::journal::{After, Before, Change, sync_parent};
 use super::json_file::JsonFile;
 use super::step::{Part, below};
+use crate::fingerprint::fingerprint;
 
 /// Which changes are unmade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +78,7 @@ impl Executor {
                 self.put_before(change, &real)?;
             }
             (After::File { sha256 }, Entry::File { content, .. })
-                if digest(content) == *sha256 && !change.foreign =>
+                if fingerprint(content) == *sha256 && !change.foreign =>
             {
                 self.put_before(change, &real)?;
             }
@@ -137,7 +138,9 @@ impl Executor {
 fn is_before(now: &Entry, before: &Before) -> bool {
     match (now, before) {
         (Entry::Absent, Before::Absent) => true,
-        (Entry::File { content, .. }, Before::File { sha256, .. }) => digest(content) == *sha256,
+        (Entry::File { content, .. }, Before::File { sha256, .. }) => {
+            fingerprint(content) == *sha256
+        }
         (Entry::Link { target }, Before::Link { target: before }) => target == before,
         _ => false,
     }

@@ -158,6 +158,47 @@ pub(crate) fn images_are_judged(lab: &Lab, site: &Site<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The map has nothing open, and no finding is bad.
+pub(crate) fn doctor_is_content(site: &Site<'_>) -> Result<()> {
+    let told = site
+        .run("/usr/local/bin/ramgate", &["doctor", "--json"])?
+        .expect_success()?;
+    let report: serde_json::Value = serde_json::from_str(&told.stdout)?;
+    let states = |state: &str| {
+        let cells = report.get("coverage").and_then(serde_json::Value::as_array);
+        let cells = cells.into_iter().flatten();
+        cells
+            .filter(|cell| cell.get("state").and_then(serde_json::Value::as_str) == Some(state))
+            .count()
+    };
+    ensure!(states("open") == 0 && states("enforced") >= 10, "{told}");
+    Ok(())
+}
+
+/// Another build of ramgate takes the place of the one that runs, while calls go on without a pause.
+pub(crate) fn an_upgrade_costs_no_call(lab: &Lab, site: &Site<'_>) -> Result<()> {
+    let mut build = std::fs::read(env!("CARGO_BIN_EXE_ramgate"))?;
+    build.extend_from_slice(b"another build");
+    put_program(lab, "/root/upgrade/ramgate", &build)?;
+    let told = site
+        .shell(
+            "(sleep 0.5; /root/upgrade/ramgate install --yes && sleep 0.5) &
+             while kill -0 $! 2>/dev/null; do docker ps --quiet 2>&1 && echo done; done
+             wait $!",
+        )?
+        .expect_success()?;
+    let done = told.stdout.lines().filter(|line| *line == "done").count();
+    let refused = told.stdout.contains("authorization denied") || told.stdout.contains("Error");
+    ensure!(done >= 10 && !refused, "{told}");
+    ensure!(
+        told.text().contains("restart the gates") && !told.text().contains("restart the engine"),
+        "{told}"
+    );
+    let installed = std::fs::read(lab.path("/usr/local/bin/ramgate"))?;
+    ensure!(installed == build, "the new build is not in place");
+    Ok(())
+}
+
 pub(crate) fn docker_is_as_it_was(lab: &Lab, site: &Site<'_>) -> Result<()> {
     lab.ghcr().forget();
     site.run("docker", &["pull", "ghcr.io/other/thing:1"])?

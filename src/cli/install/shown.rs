@@ -59,6 +59,7 @@ const fn words(route: Route) -> &'static str {
     match route {
         Route::Mirror => "through ramgate's mirror",
         Route::Direct => "directly, with users' own logins; judged by the other two gates",
+        Route::Inspect => "directly, with users' own logins; read on the way, judged by repository",
     }
 }
 
@@ -76,6 +77,7 @@ pub(super) fn as_json(plan: &Plan) -> serde_json::Value {
             let word = match route {
                 Route::Mirror => "mirror",
                 Route::Direct => "direct",
+                Route::Inspect => "inspect",
             };
             (registry.clone(), json!(word))
         })

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::gates::allowed_hosts;
-use super::{Draft, Route, strings};
+use super::gates::allowed;
+use super::{Draft, Route, authority, strings};
 use crate::install::host::{BINARY, CERTIFICATES, HOSTS_FILE, PROXY_DROP_IN};
 use crate::install::json_file::{Edit, JsonFile};
 use crate::install::step::{Content, Part};
@@ -29,6 +29,7 @@ pub(super) fn draft(draft: &mut Draft<'_>) {
         edits.extend(proxy(draft, egress));
         routes(draft, mirror);
     }
+    authority::trust(draft);
     let path = draft.host.docker.daemon_json.clone();
     draft.json(&path, Part::Engine, &edits, "the engine's settings");
     conflicts(draft);
@@ -40,6 +41,8 @@ fn is_ours_to_set_up(draft: &mut Draft<'_>) -> bool {
     let problem = if docker.snap && !docker.installed {
         "Docker is installed as a snap, which keeps its settings where nothing else may put plugins; remove it, install Docker from \
          your distribution (`docker.io`, `moby-engine`) or from Docker (`docker-ce`), and run this again"
+    } else if docker.podman && !docker.installed {
+        "what answers at the engine's socket is Podman, which asks no authorization plugins; for Podman see docs/recipes.md"
     } else if !docker.installed {
         "there is no Docker Engine here; install it first"
     } else if docker
@@ -136,9 +139,10 @@ fn proxy(draft: &mut Draft<'_>, egress: SocketAddr) -> Vec<Edit> {
         .find(|other| !other.is_empty() && ***other != url)
     {
         draft.problems.push(format!(
-            "the engine has a proxy already, `{}`: ramgate's network gate would have to go through it, which it cannot; install \
-             `--level plugin`, or take that proxy away",
-            without_password(other)
+            "the engine has a proxy already, `{}`, which would be a way past ramgate's: name it as `egress.upstream-proxy.url` in {}, \
+             so that ramgate goes through it, take it away from the engine, and run this again; or install `--level plugin`",
+            without_password(other),
+            crate::settings::DEFAULT_PATH
         ));
         return Vec::new();
     }
@@ -186,7 +190,8 @@ fn has_drop_in(draft: &Draft<'_>) -> bool {
 /// own keeps it from what `_default` says.
 fn routes(draft: &mut Draft<'_>, mirror: SocketAddr) {
     draft.routes.push(("docker.io".to_owned(), Route::Mirror));
-    let hosts = allowed_hosts(&planned_policy(draft));
+    let allowed = allowed(&planned_policy(draft));
+    let hosts: Vec<String> = allowed.iter().map(|(host, _)| host.clone()).collect();
     let upstreams: Vec<String> = draft
         .host
         .settings
@@ -194,14 +199,17 @@ fn routes(draft: &mut Draft<'_>, mirror: SocketAddr) {
         .iter()
         .flat_map(|mirror| mirror.upstreams.keys().map(ToString::to_string))
         .collect();
-    let others = hosts.iter().filter(|host| *host != "docker.io");
+    let others = allowed.iter().filter(|(host, _)| host != "docker.io");
     let others: Vec<(String, Route)> = others
-        .map(|host| {
-            let by_mirror = draft.host.docker.reads_hosts_files() && upstreams.contains(host);
-            let route = if by_mirror {
-                Route::Mirror
-            } else {
-                Route::Direct
+        .map(|(host, via)| {
+            let by_mirror = draft.host.docker.reads_hosts_files()
+                && (via.as_deref() == Some("mirror")
+                    || (via.is_none() && upstreams.contains(host)));
+            let inspects = draft.choices.level.inspects() && via.as_deref() != Some("direct");
+            let route = match (by_mirror, inspects) {
+                (true, _) => Route::Mirror,
+                (false, true) => Route::Inspect,
+                (false, false) => Route::Direct,
             };
             (host.clone(), route)
         })
@@ -235,7 +243,7 @@ fn routes(draft: &mut Draft<'_>, mirror: SocketAddr) {
         let has_file = directories
             .iter()
             .any(|(name, has_file)| name == host && *has_file);
-        if *route == Route::Direct && !has_file {
+        if *route != Route::Mirror && !has_file {
             write(draft, host, DIRECT);
         }
     }
@@ -249,7 +257,7 @@ fn routes(draft: &mut Draft<'_>, mirror: SocketAddr) {
 
 /// The policy as it will be.
 fn planned_policy(draft: &Draft<'_>) -> Vec<u8> {
-    let path = &draft.host.settings.policy_path;
+    let path = &draft.host.policy_file;
     let planned = draft.steps.iter().find(|step| step.path == *path);
     match planned.map(|step| &step.after) {
         Some(Content::File { content, .. }) => content.clone(),

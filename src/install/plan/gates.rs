@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use ramgate_policy::Policy;
 use serde_json::{Value, json};
 
-use super::Draft;
+use super::{Draft, authority};
 use crate::cli::starter;
 use crate::install::entry::Entry;
 use crate::install::host::BINARY;
 use crate::install::json_file::{Edit, JsonFile};
 use crate::install::step::{Content, Part};
 use crate::install::unit::{self, UNITS};
+use crate::live_policy;
 use crate::settings::{DEFAULT_PATH, Settings};
 
 /// Adds the steps.
@@ -22,6 +22,7 @@ pub(super) fn draft(draft: &mut Draft<'_>) {
     });
     let binary = program(draft, packaged);
     policy(draft);
+    authority::make(draft);
     settings(draft);
     if draft.host.systemd {
         units(draft, packaged, &binary);
@@ -54,7 +55,7 @@ fn program(draft: &mut Draft<'_>, packaged: bool) -> PathBuf {
 }
 
 fn policy(draft: &mut Draft<'_>) {
-    let path = draft.host.settings.policy_path.clone();
+    let path = draft.host.policy_file.clone();
     let there = draft.host.entry(&path);
     let base = match (&draft.choices.policy, there.content()) {
         (Some(given), _) => given.clone(),
@@ -70,13 +71,15 @@ fn policy(draft: &mut Draft<'_>) {
             return;
         }
     };
-    match Policy::parse(&String::from_utf8_lossy(&text)) {
-        Ok(_) => draft.file(&path, Part::Gates, &text, 0o644, "the policy"),
-        Err(findings) => draft.problems.extend(
-            findings
-                .iter()
-                .map(|finding| format!("{}: {finding}", path.display())),
-        ),
+    let mut texts = vec![(path.clone(), String::from_utf8_lossy(&text).into_owned())];
+    texts.extend(draft.host.drop_ins.iter().cloned());
+    // As the gates will read it: one that is wrong keeps them from starting.
+    match live_policy::parse(&texts) {
+        Ok(policy) => {
+            draft.policy = Some(policy);
+            draft.file(&path, Part::Gates, &text, 0o644, "the policy");
+        }
+        Err(error) => draft.problems.push(error.to_string()),
     }
 }
 
@@ -90,7 +93,7 @@ fn with_registries(text: &[u8], registries: &[String]) -> Result<Vec<u8>, String
         return Err("it has no `registries`, so all are allowed, and `--registry` would forbid the others; take one of the two away".to_owned());
     }
     for registry in registries {
-        if !allowed_hosts(text).contains(registry) {
+        if !allowed(text).iter().any(|(host, _)| host == registry) {
             let edit = Edit::Add {
                 key: "registries",
                 item: json!({ "host": registry }),
@@ -101,8 +104,8 @@ fn with_registries(text: &[u8], registries: &[String]) -> Result<Vec<u8>, String
     Ok(file.bytes())
 }
 
-/// The hosts that a policy names under `registries`; none where it allows all.
-pub(super) fn allowed_hosts(policy: &[u8]) -> Vec<String> {
+/// The hosts that a policy names under `registries`, each with the way that it says; none where it allows all.
+pub(super) fn allowed(policy: &[u8]) -> Vec<(String, Option<String>)> {
     let registries = JsonFile::read(policy)
         .ok()
         .and_then(|file| file.value(&["registries"]));
@@ -110,29 +113,35 @@ pub(super) fn allowed_hosts(policy: &[u8]) -> Vec<String> {
         Some(Value::Array(registries)) => registries,
         _ => Vec::new(),
     };
+    let text = |registry: &Value, key| registry.get(key).and_then(Value::as_str).map(str::to_owned);
     registries
         .iter()
-        .filter_map(|registry| registry.get("host").and_then(Value::as_str))
-        .map(str::to_owned)
+        .filter_map(|registry| Some((text(registry, "host")?, text(registry, "via"))))
         .collect()
 }
 
 /// Which gates run. What is as it is by default needs no settings.
 fn settings(draft: &mut Draft<'_>) {
     let path = Path::new(DEFAULT_PATH);
-    let steers = draft.choices.level.steers();
-    let now = [
-        draft.host.settings.mirror.is_some(),
-        draft.host.settings.egress.is_some(),
+    let level = draft.choices.level;
+    let now = &draft.host.settings;
+    let inspects = now.egress.as_ref().is_some_and(|egress| egress.inspect);
+    let keys: [(&'static [&'static str], bool, bool); 3] = [
+        (&["mirror", "enabled"], now.mirror.is_some(), level.steers()),
+        (&["egress", "enabled"], now.egress.is_some(), level.steers()),
+        // Somebody who switched it on beside a level below has a reason.
+        (
+            &["egress", "inspect"],
+            inspects,
+            level.inspects() || (inspects && level.steers()),
+        ),
     ];
-    let keys: [&[&str]; 2] = [&["mirror", "enabled"], &["egress", "enabled"]];
     let edits: Vec<Edit> = keys
         .into_iter()
-        .zip(now)
-        .filter(|(_, enabled)| *enabled != steers)
-        .map(|(key, _)| Edit::Set {
+        .filter(|(_, is, should_be)| is != should_be)
+        .map(|(key, _, should_be)| Edit::Set {
             key,
-            value: json!(steers),
+            value: json!(should_be),
         })
         .collect();
     draft.json(path, Part::Gates, &edits, "which gates run");

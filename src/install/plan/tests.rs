@@ -5,6 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::install::below;
 use crate::install::docker::{Docker, Running};
+use crate::install::step::{Content, Part};
 use crate::settings::{DEFAULT_PATH, Settings};
 
 /// A system below a directory of its own.
@@ -61,6 +62,17 @@ impl System {
         plan(&self.host(), choices).unwrap()
     }
 
+    /// Makes the steps of a plan, and forgets that.
+    #[track_caller]
+    fn carry_out(&self, choices: &Choices) {
+        let journal = tempfile::tempdir().unwrap();
+        let journal = crate::install::Journal::open(journal.path()).unwrap();
+        let mut executor = crate::install::Executor::new(self.root.path().to_owned(), journal);
+        for step in &self.plan(choices).steps {
+            executor.make(step).unwrap();
+        }
+    }
+
     #[track_caller]
     fn refused(&self, choices: &Choices, why: &str) {
         let Refusal(problems) = plan(&self.host(), choices).unwrap_err();
@@ -81,6 +93,11 @@ fn choices(level: Level) -> Choices {
         adopt: false,
         can_start: false,
         can_restart: false,
+        authority: |hosts| {
+            let now =
+                std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_800_000_000);
+            NewAuthority::make(hosts, now)
+        },
     }
 }
 
@@ -207,23 +224,149 @@ fn the_written_hosts_files_are_read_back_as_they_are_meant() {
 }
 
 #[test]
+fn strict_makes_an_authority_that_the_engine_alone_trusts() {
+    let system = System::new(26);
+    let strict = Choices {
+        registries: vec!["ghcr.io".to_owned()],
+        ..choices(Level::Strict)
+    };
+    let plan = system.plan(&strict);
+    let settings = Settings::parse(&written(&plan, DEFAULT_PATH)).unwrap();
+    assert!(settings.egress.unwrap().inspect);
+    let certificate = written(&plan, "/var/lib/ramgate/inspection-ca.pem");
+    assert!(certificate.contains("permitted: ghcr.io"), "{certificate}");
+    assert_eq!(
+        written(&plan, "/var/lib/ramgate/trust/ramgate-inspection.pem"),
+        certificate
+    );
+    assert_eq!(plan.trusted, Some(certificate));
+    let drop_in = "/etc/systemd/system/docker.service.d/ramgate-inspection.conf";
+    assert!(written(&plan, drop_in).ends_with(
+        "Environment=SSL_CERT_DIR=/etc/ssl/certs:/etc/pki/tls/certs:/var/lib/ramgate/trust\n"
+    ));
+    assert_eq!(plan.engine, Apply::Restart);
+    assert_eq!(plan.routes[1], ("ghcr.io".to_owned(), Route::Inspect));
+
+    let of = |path: &str| plan.steps.iter().find(|step| step.path == Path::new(path));
+    let key = of("/var/lib/ramgate/inspection-ca.key").unwrap();
+    assert!(matches!(key.after, Content::File { mode: 0o600, .. }));
+    assert!(key.diff().contains("(secret, 0600"), "{}", key.diff());
+}
+
+#[test]
+fn an_authority_is_made_anew_when_it_is_not_good_for_all_registries() {
+    let system = System::new(26);
+    let with = |registries: &[&str]| Choices {
+        registries: registries.iter().map(|host| (*host).to_owned()).collect(),
+        ..choices(Level::Strict)
+    };
+    system.carry_out(&with(&["ghcr.io"]));
+    assert!(system.plan(&with(&["ghcr.io"])).is_empty());
+    let plan = system.plan(&with(&["ghcr.io", "reg.example"]));
+    let certificate = written(&plan, "/var/lib/ramgate/inspection-ca.pem");
+    assert!(
+        certificate.contains("permitted: reg.example"),
+        "{certificate}"
+    );
+    assert_eq!(plan.engine, Apply::Restart);
+}
+
+#[test]
+fn without_systemd_the_certificate_goes_where_programs_in_go_look() {
+    let mut system = System::new(26);
+    system.write("/etc/pki/tls/certs/other.pem", "");
+    system.docker.unit = None;
+    std::fs::remove_file(below(system.root.path(), Path::new("/lib/systemd/systemd"))).unwrap();
+    std::fs::remove_file(below(
+        system.root.path(),
+        Path::new("/usr/lib/systemd/system/docker.service"),
+    ))
+    .unwrap();
+    let strict = Choices {
+        can_start: true,
+        can_restart: true,
+        ..choices(Level::Strict)
+    };
+    let plan = system.plan(&strict);
+    written(&plan, "/etc/pki/tls/certs/ramgate-inspection.pem");
+    std::fs::remove_dir_all(below(system.root.path(), Path::new("/etc/pki"))).unwrap();
+    system.refused(&strict, "install `ca-certificates`");
+}
+
+#[test]
+fn what_strict_cannot_do_is_said_beforehand() {
+    let system = System::new(26);
+    let strict = choices(Level::Strict);
+    system.write("/etc/ramgate/policy.json", "{\"version\": 1}");
+    system.refused(&strict, "add `registries`");
+    system.write(
+        "/etc/ramgate/policy.json",
+        "{\"version\": 1, \"registries\": [{\"host\": \"docker.io\"}]}",
+    );
+    system.carry_out(&strict);
+    let mut host = system.host();
+    let journal = host.journal.get_or_insert_default();
+    journal.level = Some(Level::Strict);
+    for less in [Level::Standard, Level::Plugin] {
+        let Refusal(problems) = plan(&host, &choices(less)).unwrap_err();
+        assert!(
+            problems[0].contains("level strict is installed, which is more than"),
+            "{problems:?}"
+        );
+    }
+}
+
+#[test]
+fn a_drop_in_that_keeps_the_gates_from_starting_is_found_beforehand() {
+    let system = System::new(26);
+    system.write("/etc/ramgate/policy.d/10-site.json", "{\"version\": 2}");
+    system.refused(
+        &choices(Level::Plugin),
+        "/etc/ramgate/policy.d/10-site.json: line 1",
+    );
+}
+
+#[test]
+fn the_way_that_the_policy_says_is_the_way_that_is_set() {
+    let system = System::new(28);
+    system.write(
+        "/etc/ramgate/policy.json",
+        r#"{ "version": 1, "registries": [
+            { "host": "docker.io" }, { "host": "a.example", "via": "mirror" },
+            { "host": "b.example", "via": "direct" }, { "host": "c.example" }] }"#,
+    );
+    let plan = system.plan(&choices(Level::Strict));
+    let routes: Vec<Route> = plan.routes.iter().map(|(_, route)| *route).collect();
+    assert_eq!(
+        routes,
+        [Route::Mirror, Route::Mirror, Route::Direct, Route::Inspect]
+    );
+    let files = paths(&plan);
+    for (host, own) in [
+        ("a.example", false),
+        ("b.example", true),
+        ("c.example", true),
+    ] {
+        let path = format!("/etc/docker/certs.d/{host}/hosts.toml");
+        assert_eq!(files.contains(&path), own, "{host}: {files:?}");
+    }
+}
+
+#[test]
 fn a_second_plan_is_empty() {
     for (major, level) in [
         (20, Level::Standard),
         (26, Level::Plugin),
         (28, Level::Standard),
+        (20, Level::Strict),
+        (28, Level::Strict),
     ] {
         let system = System::new(major);
         let choices = Choices {
             registries: vec!["ghcr.io".to_owned()],
             ..choices(level)
         };
-        let journal = tempfile::tempdir().unwrap();
-        let journal = crate::install::Journal::open(journal.path()).unwrap();
-        let mut executor = crate::install::Executor::new(system.root.path().to_owned(), journal);
-        for step in &system.plan(&choices).steps {
-            executor.make(step).unwrap();
-        }
+        system.carry_out(&choices);
         let again = system.plan(&choices);
         assert!(again.is_empty(), "{major}: {:?}", paths(&again));
     }
@@ -342,6 +485,7 @@ fn what_would_be_a_way_past_or_no_way_at_all_is_refused() {
         "{\"proxies\": {\"https-proxy\": \"http://me:secret@proxy.example:3128\"}}",
     );
     system.refused(&standard, "`http://…@proxy.example:3128`");
+    system.refused(&standard, "`egress.upstream-proxy.url`");
     system.plan(&choices(Level::Plugin));
 
     let system = System::new(26);
@@ -355,14 +499,15 @@ fn what_would_be_a_way_past_or_no_way_at_all_is_refused() {
     );
     system.refused(&standard, "policy.json: line 1");
 
-    System::new(26).refused(&choices(Level::Strict), "use `--level standard`");
-
     let mut snap = System::new(26);
     std::fs::remove_file(below(snap.root.path(), Path::new("/usr/bin/dockerd"))).unwrap();
     snap.docker.installed = false;
     snap.refused(&standard, "there is no Docker Engine here");
     snap.docker.snap = true;
     snap.refused(&standard, "Docker is installed as a snap");
+    snap.docker.snap = false;
+    snap.docker.podman = true;
+    snap.refused(&standard, "is Podman");
 
     let mut managed = System::new(26);
     managed.docker.running = Some(Running {

@@ -31,6 +31,11 @@ mount --make-rprivate /
 mapfile -t hierarchies < <(awk -v top="$cgroups" \
     'index($2, top) == 1 && ($3 == "cgroup" || $3 == "cgroup2") { print $2, $3, $4 }' /proc/self/mounts)
 umount --recursive "$cgroups"
+# systemd from 258 on knows the unified hierarchy alone, which is there beside the old ones, with whatever controllers they have left.
+version=$(/lib/systemd/systemd --version | awk 'NR == 1 { print $2 + 0 }')
+if ((version >= 258)); then
+    hierarchies=("$cgroups cgroup2 rw")
+fi
 [[ ${hierarchies[*]} == "$cgroups cgroup2 "* ]] || mount -t tmpfs -o mode=755 cgroup "$cgroups"
 for hierarchy in "${hierarchies[@]}"; do
     read -r path kind options <<<"$hierarchy"

@@ -461,6 +461,10 @@ fn borrowed(kind: EngineKind) -> Result<Vec<String>> {
     if kind == EngineKind::Docker20_10 {
         borrow("trixie", "usr/libexec/docker/cli-plugins/docker-buildx")?;
     }
+    if kind.suite() == "forky" {
+        // What makes a terminal; there it is a package of its own.
+        borrow("bookworm", "usr/bin/script")?;
+    }
     for suite in directory::SUITES {
         let source = directory::root(suite)?;
         binds.push(format!("{}:{}", source.display(), guest(suite)));
