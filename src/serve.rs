@@ -188,14 +188,7 @@ fn start(
     let mut serving = None;
     let mut inspection = None;
     if let Some((listener, part)) = listeners.mirror.zip(settings.mirror.as_ref()) {
-        let config = ramgate_mirror::Config {
-            delegations,
-            site_proxy: site_proxy(settings)?,
-            ..mirror_config(part, canaries.clone())?
-        };
-        let mirror = Mirror::new(config, policy.current(), Arc::clone(&shared.ledger))
-            .context("mirror")?
-            .with_catalog(catalog.clone());
+        let mirror = mirror(shared, part, canaries.clone(), delegations)?;
         mirror.metrics().register(&mut registry);
         serving = Some(mirror.clone());
         if settings
@@ -226,6 +219,22 @@ fn start(
         gates.spawn(monitor);
     }
     Ok((gates, serving))
+}
+
+fn mirror(
+    shared: &Shared<'_>,
+    part: &settings::Mirror,
+    canaries: Canaries,
+    delegations: Delegations,
+) -> anyhow::Result<Mirror> {
+    let config = ramgate_mirror::Config {
+        delegations,
+        site_proxy: site_proxy(shared.settings)?,
+        ..mirror_config(part, canaries)?
+    };
+    let mirror = Mirror::new(config, shared.policy.current(), Arc::clone(&shared.ledger))
+        .context("mirror")?;
+    Ok(mirror.with_catalog(shared.catalog.clone()))
 }
 
 /// Where what containers fetch by themselves is taken.

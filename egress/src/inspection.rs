@@ -189,7 +189,7 @@ impl Inspection {
                 id,
                 request.method(),
                 InvalidTarget::HostHeader,
-                client,
+                audit::Client::Daemon,
                 Instant::now(),
             );
             return refused(&format!(

@@ -130,6 +130,7 @@ impl InvalidPath {
             Self::Digest(_) => "digest-invalid",
             Self::Namespace(_) => "namespace-invalid",
             Self::AmbiguousNamespace => "namespace-ambiguous",
+            Self::Form => "upload-form",
             Self::ArtifactType => "artifact-type-ambiguous",
         }
     }

@@ -88,8 +88,11 @@ impl Authorizer {
 }
 
 fn pulled(questions: &[Question]) -> impl Iterator<Item = &Repository> {
-    questions.iter().filter_map(|question| match question {
-        Question::Repository(repository, Action::Pull) => Some(repository),
-        _ => None,
+    questions.iter().filter_map(|question| {
+        if let Question::Repository(repository, Action::Pull) = question {
+            Some(repository)
+        } else {
+            None
+        }
     })
 }

@@ -26,8 +26,8 @@ impl Heard {
         let whole = audit.rsplit_once('\n').map_or("", |(whole, _)| whole);
         for line in whole.lines() {
             let line: Value = serde_json::from_str(line).context("the audit log is JSON")?;
-            let gate = line["gate"].as_str().unwrap_or_default();
-            match (line["decision"].as_str(), gate) {
+            let said = |key: &str| line.get(key).and_then(Value::as_str);
+            match (said("decision"), said("gate").unwrap_or_default()) {
                 (Some("deny"), "plugin") => heard.gates.insert((0, "engine")),
                 (Some("deny"), "mirror") => heard.gates.insert((1, "registry")),
                 (Some("deny"), "egress") => heard.gates.insert((2, "network")),
@@ -35,7 +35,7 @@ impl Heard {
                 (Some("deny"), other) => bail!("no gate is called `{other}`"),
                 (_, "plugin") => false,
                 _ => {
-                    heard.allowed |= line["repository"] == target.repository();
+                    heard.allowed |= said("repository") == Some(target.repository());
                     false
                 }
             };

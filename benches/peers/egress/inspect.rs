@@ -17,6 +17,10 @@ use crate::ramgate::Ramgate;
 use crate::rounds::{Figure, Unit, alternate};
 use crate::table::Table;
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "JSON that is not there is made by naming it"
+)]
 pub(super) fn measure(bench: &Bench, table: &mut Table) -> Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let registry = Registry::start()?;

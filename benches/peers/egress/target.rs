@@ -56,7 +56,7 @@ impl Target {
             for stream in listener.incoming().flatten() {
                 let _ = stream.set_nonblocking(true);
                 held.push(stream);
-                if held.len() % 1_000 == 0 {
+                if held.len().is_multiple_of(1_000) {
                     // Those that ended.
                     held.retain(|stream| !matches!(stream.peek(&mut [0]), Ok(0)));
                 }

@@ -8,6 +8,7 @@ use crate::command::Command;
 use crate::lab::Lab;
 
 /// An authority for an engine on TCP and its clients, as a server's administrator has one.
+#[derive(Debug)]
 pub struct Identities {
     authority: Authority,
 }
