@@ -140,7 +140,7 @@ impl Authorizer {
         match judged {
             Ok(Ok(())) => {
                 if request.brings_images()
-                    && let Err(refusal) = self.begin(&subject, &questions, &policy).await
+                    && let Err(refusal) = self.begin(&subject, &request, &questions, &policy).await
                 {
                     return self.refuse(&facts, &subject, &refusal, &policy, started);
                 }
@@ -191,7 +191,7 @@ impl Authorizer {
             }
         })
         .await;
-        self.end(&message.subject(), &questions);
+        self.end(&message.subject(), &request, &questions);
         // The watch, or the next question about the image, will do it.
         match taken {
             Ok(Ok(())) => {}

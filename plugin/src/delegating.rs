@@ -2,12 +2,16 @@
 //!
 //! INVARIANT(no-passenger): the mirror cannot tell whose fetch it serves, and a build names what it begins with to nobody else. So
 //! while it is open for one user, no build of another is under way who may not have the same: whichever of the two begins second
-//! is refused. Each says that it has begun before it looks for the other, so that they cannot miss each other.
+//! is refused. Each says that it has begun before it looks for the other, so that they cannot miss each other. Connections to
+//! BuildKit that are open already are the exception: they may stay open with nothing under way.
 
-use ramgate_policy::{Action, Decision, LocalImage, Policy, Repository, Request, Subject};
+use ramgate_policy::{
+    Action, Decision, LocalImage, Policy, Repository, Request as PolicyRequest, Subject,
+};
 
 use crate::answer::Refusal;
 use crate::authorizer::Authorizer;
+use crate::engine_api::Request;
 use crate::question::Question;
 
 // === impl Authorizer ===
@@ -20,11 +24,12 @@ impl Authorizer {
     pub(crate) async fn begin(
         &self,
         subject: &Subject,
+        request: &Request<'_>,
         questions: &[Question],
         policy: &Policy,
     ) -> Result<(), Refusal> {
         let open = self.registrar().open_requests();
-        open.begin(subject.principal(), questions);
+        open.begin(subject.principal(), questions, request.end_is_told());
         for repository in pulled(questions) {
             // Owners and members of teams are all that have more.
             if matches!(subject, Subject::User(_))
@@ -35,15 +40,15 @@ impl Authorizer {
         }
         let problem = self.meanwhile(subject, questions, policy).await;
         if problem.is_err() {
-            self.end(subject, questions);
+            self.end(subject, request, questions);
         }
         problem
     }
 
     /// It has ended.
-    pub(crate) fn end(&self, subject: &Subject, questions: &[Question]) {
+    pub(crate) fn end(&self, subject: &Subject, request: &Request<'_>, questions: &[Question]) {
         let open = self.registrar().open_requests();
-        open.end(subject.principal(), questions);
+        open.end(subject.principal(), questions, request.end_is_told());
         for repository in pulled(questions) {
             self.delegations().end(repository, subject);
         }
@@ -77,7 +82,7 @@ impl Authorizer {
     }
 
     async fn may(&self, subject: &Subject, repository: &Repository, policy: &Policy) -> bool {
-        let request = Request {
+        let request = PolicyRequest {
             repository,
             action: Action::Pull,
             subject,

@@ -79,6 +79,11 @@ impl<'a> Request<'a> {
         matches!(self.route.rule, Rule::Build | Rule::BuildSession)
     }
 
+    /// Whether the engine says in time that it has ended: of a connection that it hands over, only once that is closed.
+    pub(crate) const fn end_is_told(&self) -> bool {
+        !matches!(self.route.rule, Rule::BuildSession)
+    }
+
     /// Whether there is a new container once it is carried out, which may have images mounted.
     pub(crate) const fn creates_container(&self) -> bool {
         matches!(self.route.rule, Rule::CreateContainer)

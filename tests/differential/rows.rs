@@ -321,7 +321,8 @@ fn tars() -> Vec<Row> {
             Sent::post("/v1.41/containers/none/start").header(FORM).body("checkpoint=x"),
         )
         .status(400)
-        .says("non-empty request body"),
+        .says("non-empty request body")
+        .refused("body"),
         row(
             "a commit takes JSON alone",
             Sent::post("/v1.41/commit?container=none").header(FORM).body("container=other"),

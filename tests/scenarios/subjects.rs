@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use ramgate_lab::{Builder, Command, Fault, Identities, Steering};
+use ramgate_lab::{Builder, Command, Fault, Identities, Image, Steering};
 use serde_json::{Value, json};
 
 use super::place::{COMMUNITY, Place, policy_with};
@@ -123,18 +123,16 @@ fn no_passenger(place: &Place, identities: &Identities) -> Result<()> {
         .expect_success()?;
     place.clear()?;
 
+    // One that the mirror does not have yet.
     let hub = place.lab.docker_hub();
+    let image = Image::busybox("docker.io/evil/other:latest")?;
+    hub.push("evil/other", "latest", &image)?;
     hub.set_fault(Some(Fault::Stall));
-    let open = place
-        .audited(r#""repository":"evil/tool","action":"pull","image":null,"principal":"alice""#)?;
-    let pull = docker("alice", &["pull", "evil/tool"])?.spawn("pull");
+    let pull = docker("alice", &["pull", "evil/other"])?.spawn("pull");
     let met = pull.and_then(|pull| {
-        place.wait_for_audit(
-            r#""repository":"evil/tool","action":"pull","image":null,"principal":"alice""#,
-            open,
-        )?;
-        build("bob", "FROM evil/tool\n")?
-            .expect_failure("`docker.io/evil/tool` is pulled just now")?;
+        place.wait_for_audit("evil/other", 0)?;
+        build("bob", "FROM evil/other\n")?
+            .expect_failure("`docker.io/evil/other` is pulled just now")?;
         Ok(pull)
     });
     hub.set_fault(None);

@@ -29,6 +29,8 @@ struct OpenRequest {
     principal: String,
     brings: Vec<Brings>,
     begun: Instant,
+    /// Whether the engine says in time that it has ended. A connection that was handed over may stay open behind it.
+    is_told: bool,
 }
 
 /// What a request brings.
@@ -42,7 +44,7 @@ enum Brings {
 
 impl OpenRequests {
     /// A request of this principal was allowed.
-    pub(crate) fn begin(&self, principal: &str, questions: &[Question]) {
+    pub(crate) fn begin(&self, principal: &str, questions: &[Question], is_told: bool) {
         let brings = Brings::of(questions);
         if brings.is_empty() {
             return;
@@ -62,16 +64,17 @@ impl OpenRequests {
             principal: principal.to_owned(),
             brings,
             begun: now,
+            is_told,
         });
     }
 
     /// It has ended, and what it brought was taken in.
-    pub(crate) fn end(&self, principal: &str, questions: &[Question]) {
+    pub(crate) fn end(&self, principal: &str, questions: &[Question], is_told: bool) {
         let brings = Brings::of(questions);
         let requests = &mut lock(&self.open).requests;
-        let ended = requests
-            .iter()
-            .position(|request| request.principal == principal && request.brings == brings);
+        let ended = requests.iter().position(|request| {
+            request.principal == principal && request.is_told == is_told && request.brings == brings
+        });
         if let Some(ended) = ended {
             requests.remove(ended);
         }
@@ -99,13 +102,14 @@ impl OpenRequests {
         self.only(&Brings::Local(LocalImage::Build))
     }
 
-    /// Whether anybody else's build may be under way.
+    /// Whether anybody else's build is under way, of those whose end the engine will tell.
     pub(crate) fn has_build_of_another(&self, principal: &str) -> bool {
         let open = lock(&self.open);
         let build = Brings::Local(LocalImage::Build);
         open.dropped.is_some_and(|at| at.elapsed() < OPEN_MAX)
             || open.requests.iter().any(|request| {
                 request.principal != principal
+                    && request.is_told
                     && request.begun.elapsed() < OPEN_MAX
                     && request.brings.contains(&build)
             })
@@ -168,31 +172,36 @@ mod tests {
         let open = OpenRequests::default();
         let alpine = Happening::Pull("alpine:3");
         assert_eq!(open.explains(&alpine), None, "the engine by itself");
-        open.begin("alice", &pull("alpine"));
-        open.begin("bob", &pull("ghcr.io/acme/app"));
+        open.begin("alice", &pull("alpine"), true);
+        open.begin("bob", &pull("ghcr.io/acme/app"), true);
         assert_eq!(open.explains(&alpine).as_deref(), Some("alice"));
         assert_eq!(open.explains(&Happening::Load("sha256:a")), None);
 
-        open.begin("bob", &pull("alpine"));
+        open.begin("bob", &pull("alpine"), true);
         assert_eq!(open.explains(&alpine), None, "either of two");
-        open.end("bob", &pull("alpine"));
-        open.begin("alice", &pull("alpine"));
+        open.end("bob", &pull("alpine"), true);
+        open.begin("alice", &pull("alpine"), true);
         assert_eq!(open.explains(&alpine).as_deref(), Some("alice"));
-        open.end("alice", &pull("alpine"));
+        open.end("alice", &pull("alpine"), true);
         assert_eq!(open.explains(&alpine).as_deref(), Some("alice"));
-        open.end("alice", &pull("alpine"));
+        open.end("alice", &pull("alpine"), true);
         assert_eq!(open.explains(&alpine), None);
 
         for _ in 0..=KEPT_MAX {
-            open.begin("alice", &pull("alpine"));
+            open.begin("alice", &pull("alpine"), true);
         }
         assert_eq!(open.explains(&alpine), None, "one was dropped");
         let open = OpenRequests::default();
 
         let build = [Question::Local(LocalImage::Build)];
-        open.begin("carol", &build);
+        open.begin("carol", &build, true);
         assert_eq!(open.builder().as_deref(), Some("carol"));
-        open.begin("dave", &build);
+        open.begin("dave", &build, false);
         assert_eq!(open.builder(), None);
+
+        assert!(open.has_build_of_another("dave"), "carol's");
+        assert!(!open.has_build_of_another("carol"), "dave's may stay open");
+        open.end("carol", &build, true);
+        assert!(!open.has_build_of_another("alice"));
     }
 }
