@@ -1,5 +1,6 @@
 //! The network gate beside squid: tunnels made, bytes carried, memory for those that wait; and what reading costs beside not.
 
+mod bare;
 mod inspect;
 mod squid;
 mod target;
@@ -10,6 +11,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
+pub(crate) use self::bare::serve as carry;
+
+use self::bare::Bare;
 use self::squid::Squid;
 use self::target::Target;
 use crate::Bench;
@@ -26,8 +30,17 @@ struct Proxy<'a> {
 }
 
 pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<()> {
-    if bench.wants(inspect::CASE) {
-        inspect::measure(bench, table)?;
+    inspect::measure(bench, table)?;
+    if bench.wants(OPEN) {
+        let target = Target::echo()?;
+        let (ramgate, bare) = (gate(bench, target.address)?, Bare::start()?);
+        let figure = |proxy| tunnels(proxy, target.address);
+        let pair = alternate(
+            bench.rounds,
+            || figure(of(&ramgate)),
+            || figure(bare.proxy()),
+        )?;
+        table.add(OPEN, "one that only carries", pair, None);
     }
     let Some(program) = squid::program() else {
         table.skip(

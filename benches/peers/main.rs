@@ -30,6 +30,7 @@ mod server;
 mod table;
 mod transfer;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -60,6 +61,9 @@ struct Arguments {
     /// Be the peer of the plugin instead: say yes at a Unix socket.
     #[arg(long, value_name = "SOCKET", hide = true)]
     say_yes: Option<PathBuf>,
+    /// Be a peer of the network gate instead: carry whatever comes to this address.
+    #[arg(long, value_name = "ADDRESS", hide = true)]
+    carry: Option<SocketAddr>,
     /// What `cargo bench` adds.
     #[arg(long, hide = true)]
     bench: bool,
@@ -98,6 +102,9 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     if let Some(socket) = &arguments.say_yes {
         return null::serve(socket);
+    }
+    if let Some(address) = arguments.carry {
+        return egress::carry(address);
     }
     let bench = Bench {
         ramgate: Binary::copy(&arguments.ramgate)?,

@@ -3,9 +3,9 @@
 //! Where the host's own traffic is captured, the gate's is exempt. If it is not, by a mistake, each connection would lead to
 //! another, until nothing is left to make one of.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -13,12 +13,20 @@ use tokio::time::Instant;
 
 /// The near ends of connections that were made a moment ago.
 #[derive(Debug, Default)]
-pub(crate) struct OwnConnections(Mutex<HashMap<SocketAddr, Instant>>);
+pub(crate) struct OwnConnections(Mutex<Moments>);
+
+/// This moment and the one before. What is older goes with its moment, so that noting one costs the same however many there are.
+#[derive(Debug, Default)]
+struct Moments {
+    now: HashSet<SocketAddr>,
+    before: HashSet<SocketAddr>,
+    since: Option<Instant>,
+}
 
 // === impl OwnConnections ===
 
 impl OwnConnections {
-    /// Remembers `stream` for a moment.
+    /// Remembers `stream` for a moment at least, and for two at most.
     pub(crate) fn note(&self, stream: &TcpStream) {
         if let Ok(address) = stream.local_addr() {
             self.note_address(address);
@@ -26,38 +34,57 @@ impl OwnConnections {
     }
 
     fn note_address(&self, address: SocketAddr) {
-        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if made.len() >= SWEEP_AT {
-            made.retain(|_, since| since.elapsed() < MOMENT);
-        }
-        made.insert(address, Instant::now());
+        self.current().now.insert(address);
     }
 
     /// Whether what comes from `address` is one of them. It has said something by now, and so was noted before.
     pub(crate) fn has(&self, address: SocketAddr) -> bool {
-        let made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        made.get(&address)
-            .is_some_and(|since| since.elapsed() < MOMENT)
+        let moments = self.current();
+        moments.now.contains(&address) || moments.before.contains(&address)
+    }
+
+    fn current(&self) -> MutexGuard<'_, Moments> {
+        let mut moments = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        moments.pass(Instant::now());
+        moments
     }
 }
 
-/// For what comes back to be read. Another program's port is not mistaken for ours for longer.
+// === impl Moments ===
+
+impl Moments {
+    fn pass(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(*self.since.get_or_insert(now));
+        if passed < MOMENT {
+            return;
+        }
+        std::mem::swap(&mut self.now, &mut self.before);
+        self.now.clear();
+        if passed >= 2 * MOMENT {
+            self.before.clear();
+        }
+        self.since = Some(now);
+    }
+}
+
+/// For what comes back to be read. Another program's port is not mistaken for ours for longer than two.
 const MOMENT: Duration = Duration::from_secs(2);
-/// As many as a busy host makes in a moment.
-const SWEEP_AT: usize = 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_is_known_for_a_moment() {
+    async fn a_connection_is_known_for_a_moment_at_least_and_for_two_at_most() {
         let own = OwnConnections::default();
         let address = "192.0.2.1:40000".parse().unwrap();
         assert!(!own.has(address));
+        tokio::time::advance(MOMENT - Duration::from_millis(1)).await;
         own.note_address(address);
         assert!(own.has(address));
         assert!(!own.has("192.0.2.1:40001".parse().unwrap()));
+        tokio::time::advance(MOMENT).await;
+        assert!(own.has(address));
         tokio::time::advance(MOMENT).await;
         assert!(!own.has(address));
     }
@@ -65,11 +92,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_past_is_forgotten() {
         let own = OwnConnections::default();
-        for port in 1..=u16::try_from(SWEEP_AT).unwrap() {
+        for port in 1..=1_000 {
             own.note_address(SocketAddr::new([192, 0, 2, 1].into(), port));
         }
-        tokio::time::advance(MOMENT).await;
+        tokio::time::advance(2 * MOMENT).await;
         own.note_address("192.0.2.2:1".parse().unwrap());
-        assert_eq!(own.0.lock().unwrap().len(), 1);
+        let moments = own.current();
+        assert_eq!((moments.now.len(), moments.before.len()), (1, 0));
     }
 }

@@ -8,7 +8,7 @@ use ramgate_policy::{Denial, Grant, Subject};
 use ramgate_provenance::DecisionId;
 
 use crate::answer::Refusal;
-use crate::authorizer::Judged;
+use crate::case::Judged;
 use crate::identity::JudgedContainer;
 
 /// What is known of a request when it is decided.

@@ -11,6 +11,7 @@ mod answer;
 mod audit;
 mod authorizer;
 mod call;
+mod case;
 mod delegating;
 mod engine;
 mod engine_api;

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use rustls::pki_types::pem::PemObject as _;
@@ -14,16 +14,31 @@ use serde_json::json;
 use super::tunnel;
 use crate::Bench;
 use crate::ramgate::Ramgate;
-use crate::rounds::{Figure, Unit, alternate};
+use crate::rounds::{Figure, Pair, Unit, alternate};
 use crate::table::Table;
 
+pub(super) fn measure(bench: &Bench, table: &mut Table) -> Result<()> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    for (case, link) in [(UNBOUND, None), (GIGABIT, Some(GIGABIT_BYTES_PER_SECOND))] {
+        if bench.wants(case) {
+            table.add(
+                case,
+                "the same without a gate",
+                pair(bench, link)?,
+                Some(0.7),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Through the gate and past it, from a registry that is behind a link of so many bytes a second, or beside us.
 #[expect(
     clippy::indexing_slicing,
     reason = "JSON that is not there is made by naming it"
 )]
-pub(super) fn measure(bench: &Bench, table: &mut Table) -> Result<()> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let registry = Registry::start()?;
+fn pair(bench: &Bench, link: Option<f64>) -> Result<Pair> {
+    let registry = Registry::start(link)?;
     let policy = format!(r#"{{ "version": 1, "registries": [{{ "host": "{HOST}" }}] }}"#);
     let gate = Ramgate::start_with(
         &bench.ramgate,
@@ -41,7 +56,7 @@ pub(super) fn measure(bench: &Bench, table: &mut Table) -> Result<()> {
     let pem = std::fs::read(gate.directory().join("inspection-ca.pem"))?;
     let of_gate = trusting(&pem)?;
     let of_registry = trusting(registry.ca.as_bytes())?;
-    let pair = alternate(
+    alternate(
         bench.rounds,
         || {
             let stream = tunnel::to(gate.egress, &format!("{HOST}:443"))?;
@@ -54,9 +69,7 @@ pub(super) fn measure(bench: &Bench, table: &mut Table) -> Result<()> {
             })
         },
         || fetch(TcpStream::connect(registry.address)?, &of_registry),
-    )?;
-    table.add(CASE, "the same without a gate", pair, Some(0.7));
-    Ok(())
+    )
 }
 
 /// A registry with one blob, over TLS.
@@ -68,7 +81,7 @@ struct Registry {
 // === impl Registry ===
 
 impl Registry {
-    fn start() -> Result<Self> {
+    fn start(link: Option<f64>) -> Result<Self> {
         let authority = ramgate_lab::Authority::new()?;
         let config = authority.server(&[HOST, "127.0.0.1"])?;
         let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -78,7 +91,7 @@ impl Registry {
                 let config = Arc::clone(&config);
                 std::thread::spawn(move || {
                     let connection = ServerConnection::new(config)?;
-                    answer(StreamOwned::new(connection, stream))
+                    answer(StreamOwned::new(connection, stream), link)
                 });
             }
         });
@@ -88,12 +101,17 @@ impl Registry {
 }
 
 /// One blob after the other, whatever is asked for.
-fn answer(mut stream: impl Read + Write) -> Result<()> {
+fn answer(mut stream: impl Read + Write, link: Option<f64>) -> Result<()> {
     let piece = vec![0x5a; PIECE_BYTES];
     while head(&mut stream)?.is_some() {
         write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {BYTES}\r\n\r\n")?;
-        for _ in 0..BYTES / PIECE_BYTES {
+        let started = Instant::now();
+        for sent in 1..=BYTES / PIECE_BYTES {
             stream.write_all(&piece)?;
+            if let Some(bytes_per_second) = link {
+                let due = Duration::from_secs_f64((sent * PIECE_BYTES) as f64 / bytes_per_second);
+                std::thread::sleep(due.saturating_sub(started.elapsed()));
+            }
         }
         stream.flush()?;
     }
@@ -142,7 +160,9 @@ fn trusting(pem: &[u8]) -> Result<Arc<ClientConfig>> {
     Ok(Arc::new(config.with_no_client_auth()))
 }
 
-pub(super) const CASE: &str = "egress: 512 MiB blob of a registry, inspected";
+const UNBOUND: &str = "egress: 512 MiB blob of a registry on this machine, inspected";
+const GIGABIT: &str = "egress: 512 MiB blob of a registry behind 1 Gbit/s, inspected";
+const GIGABIT_BYTES_PER_SECOND: f64 = 125e6;
 const HOST: &str = "registry.acme.example";
 const BYTES: usize = 512 * 1024 * 1024;
 const PIECE_BYTES: usize = 256 * 1024;

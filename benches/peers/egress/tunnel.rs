@@ -16,11 +16,12 @@ pub(super) fn to(proxy: SocketAddr, target: &str) -> Result<TcpStream> {
     stream.set_nodelay(true)?;
     let head = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n");
     stream.write_all(head.as_bytes())?;
-    let mut answer = Vec::new();
+    // Nothing comes behind the head before something was sent. By pieces, for what the client costs the proxy does not get.
+    let (mut answer, mut piece) = (Vec::new(), [0; 512]);
     while !answer.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        ensure!(stream.read(&mut byte)? == 1, "the proxy closed");
-        answer.extend(byte);
+        let length = stream.read(&mut piece)?;
+        ensure!(length > 0, "the proxy closed");
+        answer.extend_from_slice(piece.get(..length).unwrap_or_default());
     }
     ensure!(
         answer.starts_with(b"HTTP/1.1 200"),
