@@ -40,7 +40,7 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) -> Result<()> {
             || figure(of(&ramgate)),
             || figure(bare.proxy()),
         )?;
-        table.add(OPEN, "one that only carries", pair, None);
+        table.add(OPEN, "one that only carries", pair, Some(0.8));
     }
     let Some(program) = squid::program() else {
         table.skip(
