@@ -37,8 +37,13 @@ pub(crate) fn set_up(state_dir: &Path, inspector: Inspector) -> anyhow::Result<I
 
 async fn judge(inspector: &Inspector, mut request: Request<Incoming>) -> Response<InspectedBody> {
     let response = match request.extensions_mut().remove::<Inspected>() {
-        Some(Inspected { host, port }) => {
-            inspector.respond(&host, port, request.map(Body::new)).await
+        Some(Inspected {
+            host,
+            port,
+            subject,
+        }) => {
+            let request = request.map(Body::new);
+            inspector.respond(&host, port, &subject, request).await
         }
         // The gate says it always.
         None => {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use http::Method;
-use ramgate_policy::{Subject, TunnelPermit};
+use ramgate_policy::{Host, Subject, TunnelPermit};
 use ramgate_provenance::DecisionId;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -183,12 +183,19 @@ fn elapsed_ms(since: Instant) -> f64 {
 
 // === impl Client ===
 
+impl Client {
+    /// As whom the policy has them.
+    pub(crate) fn subject(self) -> Subject {
+        match self {
+            Self::Daemon => Subject::Daemon,
+            Self::Captured(address) => Subject::Address(Host::from(address)),
+        }
+    }
+}
+
 impl fmt::Display for Client {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Daemon => formatter.write_str(Subject::Daemon.principal()),
-            Self::Captured(address) => write!(formatter, "{address}"),
-        }
+        formatter.write_str(self.subject().principal())
     }
 }
 

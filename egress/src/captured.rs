@@ -6,7 +6,6 @@
 
 use std::convert::Infallible;
 use std::io::Cursor;
-use std::net::IpAddr;
 use std::pin::pin;
 
 use bytes::Bytes;
@@ -110,9 +109,8 @@ impl Captured {
 
     async fn serve_tls(&self, mut stream: TcpStream, early: Vec<u8>, hello: ClientHello) {
         // Without a name there is the address, and the policy may name that.
-        let host = hello.server_name.or_else(|| self.address());
-        let target = host.map(|host| Target::of_server_name(host, self.ends.to.port()));
-        let Some(Ok(target)) = target else {
+        let host = hello.server_name.unwrap_or_else(|| self.address());
+        let Ok(target) = Target::of_server_name(host, self.ends.to.port()) else {
             self.refuse(UNREADABLE);
             return close(&mut stream, Some(ACCESS_DENIED)).await;
         };
@@ -133,7 +131,10 @@ impl Captured {
                     self.refuse(UNINSPECTED);
                     return close(&mut stream, Some(ACCESS_DENIED)).await;
                 };
-                inspection.read(with(early, stream), &permit, config).await
+                let stream = with(early, stream);
+                inspection
+                    .read(stream, &permit, self.client(), config)
+                    .await
             }
             Err(answer) => {
                 let denied = answer.status().is_client_error();
@@ -193,19 +194,13 @@ impl Captured {
         Client::Captured(self.ends.from.ip())
     }
 
-    fn address(&self) -> Option<Host> {
-        let text = match self.ends.to.ip() {
-            IpAddr::V4(address) => address.to_string(),
-            IpAddr::V6(address) => format!("[{address}]"),
-        };
-        text.parse().ok()
+    fn address(&self) -> Host {
+        Host::from(self.ends.to.ip())
     }
 
     fn refuse(&self, reason: &'static str) {
         audit::capture_refused(self.client(), self.ends.to, reason, self.since);
-        self.egress
-            .metrics()
-            .denied(reason, self.address().as_ref());
+        self.egress.metrics().denied(reason, Some(&self.address()));
     }
 }
 

@@ -124,7 +124,8 @@ impl Egress {
         let (far, guard, slot) = match self.admit(&asked).await {
             Ok(Admitted::Connected(far, guard, slot)) => (far, guard, slot),
             Ok(Admitted::Inspected(permit, slot)) => {
-                return self.inspect(request, target, permit, slot, tasks).await;
+                let admitted = (permit, slot);
+                return self.inspect(request, target, admitted, client, tasks).await;
             }
             Err(answer) => return answer,
         };
@@ -227,22 +228,24 @@ impl Egress {
         &self,
         mut request: Request<Incoming>,
         target: Target,
-        permit: TunnelPermit,
-        slot: Slot,
+        (permit, slot): (TunnelPermit, Slot),
+        client: Client,
         tasks: &Tasks,
     ) -> Answer {
         let Some(inspection) = self.config().inspection.clone() else {
             return answer::uninspected(&target);
         };
         if target.form() == Form::Forward {
-            let response = inspection.answer(request, &permit).await;
+            let response = inspection.answer(request, &permit, client).await;
             return answer::inspected(response);
         }
         let upgrade = hyper::upgrade::on(&mut request);
         let gate = self.clone();
         tasks.spawn(async move {
             let since = Instant::now();
-            let ended = inspection.converse(upgrade, &permit, gate.config()).await;
+            let ended = inspection
+                .converse(upgrade, &permit, client, gate.config())
+                .await;
             if let Err(refused) = ended {
                 gate.refused(&target, since, &refused);
             }

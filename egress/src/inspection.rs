@@ -16,7 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use ramgate_policy::{Host, TunnelPermit, split_port};
+use ramgate_policy::{Host, Subject, TunnelPermit, split_port};
 use ramgate_provenance::DecisionId;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
@@ -27,20 +27,22 @@ use tower::util::BoxCloneSyncService;
 use tracing::{debug, warn};
 
 use crate::activity::Activity;
-use crate::audit;
+use crate::audit::{self, Client};
 use crate::authority::Authority;
 use crate::client_hello::{ClientHello, InvalidHello, Opening};
 use crate::config::Config;
 use crate::guard::{Guard, RefusedOpening};
 use crate::target::InvalidTarget;
 
-/// The registry that a request is for: where its tunnel leads.
+/// The registry that a request is for, which is where its tunnel leads, and who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspected {
     /// The host, as a permit names it.
     pub host: Host,
     /// The port.
     pub port: u16,
+    /// Who opened the tunnel, or whose connection was captured.
+    pub subject: Subject,
 }
 
 /// The body of an answer to a request that was read.
@@ -70,6 +72,7 @@ impl Inspection {
         &self,
         upgrade: OnUpgrade,
         permit: &TunnelPermit,
+        client: Client,
         config: &Config,
     ) -> Result<(), RefusedOpening> {
         let upgraded = match upgrade.await {
@@ -79,7 +82,8 @@ impl Inspection {
                 return Ok(());
             }
         };
-        self.read(TokioIo::new(upgraded), permit, config).await
+        self.read(TokioIo::new(upgraded), permit, client, config)
+            .await
     }
 
     /// Reads `stream`, which begins with TLS.
@@ -87,6 +91,7 @@ impl Inspection {
         &self,
         stream: S,
         permit: &TunnelPermit,
+        client: Client,
         config: &Config,
     ) -> Result<(), RefusedOpening>
     where
@@ -98,10 +103,9 @@ impl Inspection {
         let Some(stream) = opened.ok().transpose()?.flatten() else {
             return Ok(());
         };
-        let service =
-            service_fn(
-                |request| async move { Ok::<_, Infallible>(self.answer(request, permit).await) },
-            );
+        let service = service_fn(|request| async move {
+            Ok::<_, Infallible>(self.answer(request, permit, client).await)
+        });
         let mut server = http1::Builder::new();
         server
             .timer(TokioTimer::new())
@@ -176,11 +180,12 @@ impl Inspection {
         }
     }
 
-    /// Answers one request to the registry that `permit` leads to, and to no other.
+    /// Answers one request of `client` to the registry that `permit` leads to, and to no other.
     pub(crate) async fn answer(
         &self,
         mut request: Request<Incoming>,
         permit: &TunnelPermit,
+        client: Client,
     ) -> Response<InspectedBody> {
         let (host, port) = (permit.host(), permit.port());
         if !names_only(&request, host, port) {
@@ -189,7 +194,7 @@ impl Inspection {
                 id,
                 request.method(),
                 InvalidTarget::HostHeader,
-                audit::Client::Daemon,
+                client,
                 Instant::now(),
             );
             return refused(&format!(
@@ -203,6 +208,7 @@ impl Inspection {
         request.extensions_mut().insert(Inspected {
             host: host.clone(),
             port,
+            subject: client.subject(),
         });
         match self.inspect.clone().oneshot(request).await {
             Ok(response) => response,

@@ -43,15 +43,17 @@ impl Mirror {
         Err(denial)
     }
 
-    /// Whether somebody may have content under the name `named`, for whom the daemon asks now, where `known` have it, too.
+    /// Whether `subject` may have content under the name `named`, where `known` have it, too; if it is the daemon, also whether
+    /// somebody may for whom it asks now.
     ///
     /// # Errors
-    /// The denial of the daemon itself, if nobody may.
+    /// The denial of `subject` itself, if nobody may.
     pub(crate) async fn admit_copy(
         &self,
         named: &Repository,
         known: &BTreeSet<Repository>,
         policy: &Policy,
+        subject: &Subject,
     ) -> Result<Option<Grant>, Denial> {
         let ask = async |subject: &Subject| {
             let catalog = self.catalog();
@@ -59,9 +61,9 @@ impl Mirror {
                 .settle(|categories| policy.evaluate_copy(named, known, subject, categories))
                 .await
         };
-        let denial = match ask(&Subject::Daemon).await {
-            Err(denial) => denial,
-            granted => return granted,
+        let denial = match ask(subject).await {
+            Err(denial) if *subject == Subject::Daemon => denial,
+            decided => return decided,
         };
         for user in self.config().delegations.users(named) {
             if let Ok(grant) = ask(&user).await {

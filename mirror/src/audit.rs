@@ -1,14 +1,32 @@
-//! One event for each decision of the mirror, with the same fields for allow and deny.
+//! One event for each decision of the mirror and of inspection, with the same fields for allow and deny.
 
 use std::time::Instant;
 
 use axum::body::Body;
 use axum::http::Response;
 use axum::http::request::Parts;
-use ramgate_policy::{Denial, Digest, Permit, Repository};
+use ramgate_policy::{Action, Denial, Digest, Grant, Registry, Repository, Subject};
 use ramgate_provenance::DecisionId;
 
-use crate::path::{InvalidPath, Pointer, Target};
+use crate::path::{InvalidPath, Target};
+
+/// Who asks, and where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker<'a> {
+    gate: &'static str,
+    subject: &'a Subject,
+}
+
+/// What is asked, as the log has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) asker: Asker<'a>,
+    pub(crate) repository: &'a Repository,
+    pub(crate) tag: Option<&'a str>,
+    pub(crate) digest: Option<&'a Digest>,
+    pub(crate) action: Action,
+    pub(crate) started: Instant,
+}
 
 /// Where what was served came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +39,143 @@ pub(crate) enum Source {
     Stale,
 }
 
+// === impl Asker ===
+
+impl<'a> Asker<'a> {
+    /// The daemon, of the mirror.
+    pub(crate) const MIRROR: Asker<'static> = Asker {
+        gate: "mirror",
+        subject: &Subject::Daemon,
+    };
+
+    /// Whose requests to a registry are read on their way.
+    pub(crate) const fn inspected(subject: &'a Subject) -> Self {
+        let gate = "inspect";
+        Self { gate, subject }
+    }
+
+    /// Who asks.
+    pub(crate) const fn subject(&self) -> &'a Subject {
+        self.subject
+    }
+
+    /// It could not be read. `id` is what the user reads too, here and below.
+    pub(crate) fn unreadable(
+        &self,
+        id: DecisionId,
+        registry: Option<&Registry>,
+        problem: &InvalidPath,
+    ) {
+        tracing::warn!(
+            target: "ramgate::audit",
+            gate = self.gate,
+            decision = "deny",
+            id = %id,
+            reason = problem.code(),
+            registry = registry.map(tracing::field::display),
+            principal = self.subject.principal(),
+            "request unreadable"
+        );
+    }
+
+    /// A search was denied.
+    pub(crate) fn search_denied(&self, id: DecisionId, registry: &Registry, denial: &Denial) {
+        tracing::info!(
+            target: "ramgate::audit",
+            gate = self.gate,
+            decision = "deny",
+            id = %id,
+            reason = denial.reason().code(),
+            rule = denial.rule(),
+            %registry,
+            action = "search",
+            principal = self.subject.principal(),
+            "request denied"
+        );
+    }
+}
+
+// === impl Asked ===
+
+impl<'a> Asked<'a> {
+    /// What a request to the mirror asks for: `target`, of `repository`.
+    pub(crate) fn of_mirror(
+        repository: &'a Repository,
+        target: &'a Target,
+        started: Instant,
+    ) -> Self {
+        let (tag, digest) = match target {
+            Target::Manifest(_, pointer) => pointer.parts(),
+            Target::Blob(_, digest) | Target::Referrers(_, digest) => (None, Some(digest)),
+            Target::Base | Target::Tags(_) | Target::Other(_) => (None, None),
+        };
+        Self {
+            asker: Asker::MIRROR,
+            repository,
+            tag,
+            digest,
+            action: Action::Pull,
+            started,
+        }
+    }
+
+    pub(crate) fn allowed(&self, grant: &Grant, source: Option<Source>) {
+        tracing::debug!(
+            target: "ramgate::audit",
+            gate = self.asker.gate,
+            decision = "allow",
+            reason = grant.suppressed().map_or("allowed", |denial| denial.reason().code()),
+            rule = grant.rule(),
+            registry = %self.repository.registry(),
+            repository = self.repository.path(),
+            tag = self.tag,
+            digest = self.digest.map(Digest::as_str),
+            action = self.action.as_str(),
+            principal = self.asker.subject.principal(),
+            cache = source.map(Source::as_str),
+            elapsed_ms = milliseconds(self.started),
+            "request allowed"
+        );
+    }
+
+    pub(crate) fn denied(&self, id: DecisionId, denial: &Denial) {
+        tracing::info!(
+            target: "ramgate::audit",
+            gate = self.asker.gate,
+            decision = "deny",
+            id = %id,
+            reason = denial.reason().code(),
+            rule = denial.rule(),
+            registry = %self.repository.registry(),
+            repository = self.repository.path(),
+            tag = self.tag,
+            digest = self.digest.map(Digest::as_str),
+            action = self.action.as_str(),
+            principal = self.asker.subject.principal(),
+            elapsed_ms = milliseconds(self.started),
+            "request denied"
+        );
+    }
+
+    /// In `mode: audit`: content that is served although where it comes from would deny it.
+    pub(crate) fn suppressed(&self, denial: &Denial) {
+        tracing::info!(
+            target: "ramgate::audit",
+            gate = self.asker.gate,
+            decision = "allow",
+            reason = denial.reason().code(),
+            rule = "mode: audit",
+            registry = %self.repository.registry(),
+            repository = self.repository.path(),
+            digest = self.digest.map(Digest::as_str),
+            action = self.action.as_str(),
+            principal = self.asker.subject.principal(),
+            elapsed_ms = milliseconds(self.started),
+            "copy of what would be denied allowed"
+        );
+    }
+}
+
 // === impl Source ===
 
 impl Source {
@@ -31,90 +186,6 @@ impl Source {
             Self::Stale => "stale",
         }
     }
-}
-
-pub(crate) fn allowed(permit: &Permit, target: &Target, source: Option<Source>, started: Instant) {
-    let repository = permit.repository();
-    let (tag, digest) = pointers(target);
-    let grant = permit.grant();
-    tracing::debug!(
-        target: "ramgate::audit",
-        gate = "mirror",
-        decision = "allow",
-        reason = grant.suppressed().map_or("allowed", |denial| denial.reason().code()),
-        rule = grant.rule(),
-        registry = %repository.registry(),
-        repository = repository.path(),
-        tag,
-        digest,
-        action = permit.action().as_str(),
-        principal = "daemon",
-        cache = source.map(Source::as_str),
-        elapsed_ms = milliseconds(started),
-        "pull allowed"
-    );
-}
-
-/// `id` is what the user reads too.
-pub(crate) fn denied(
-    id: DecisionId,
-    repository: &Repository,
-    target: &Target,
-    denial: &Denial,
-    started: Instant,
-) {
-    let (tag, digest) = pointers(target);
-    tracing::info!(
-        target: "ramgate::audit",
-        gate = "mirror",
-        decision = "deny",
-        id = %id,
-        reason = denial.reason().code(),
-        rule = denial.rule(),
-        registry = %repository.registry(),
-        repository = repository.path(),
-        tag,
-        digest,
-        action = "pull",
-        principal = "daemon",
-        cache = None::<&str>,
-        elapsed_ms = milliseconds(started),
-        "pull denied"
-    );
-}
-
-/// `id` is what the user reads too.
-pub(crate) fn unreadable(id: DecisionId, problem: &InvalidPath) {
-    tracing::warn!(
-        target: "ramgate::audit",
-        gate = "mirror",
-        decision = "deny",
-        id = %id,
-        reason = problem.code(),
-        principal = "daemon",
-        "request unreadable"
-    );
-}
-
-/// In `mode: audit`: content that is served although where it comes from would deny it.
-pub(crate) fn suppressed(permit: &Permit, digest: &Digest, denial: &Denial) {
-    let repository = permit.repository();
-    tracing::info!(
-        target: "ramgate::audit",
-        gate = "mirror",
-        decision = "allow",
-        reason = denial.reason().code(),
-        rule = "mode: audit",
-        registry = %repository.registry(),
-        repository = repository.path(),
-        tag = None::<&str>,
-        digest = digest.as_str(),
-        action = permit.action().as_str(),
-        principal = "daemon",
-        cache = None::<&str>,
-        elapsed_ms = 0.0,
-        "copy of what would be denied allowed"
-    );
 }
 
 /// The access log: one event for each request, whatever became of it. Without the query, which is the client's.
@@ -134,16 +205,6 @@ pub(crate) fn access(
         elapsed_ms = milliseconds(started),
         "answered"
     );
-}
-
-fn pointers(target: &Target) -> (Option<&str>, Option<&str>) {
-    match target {
-        Target::Manifest(_, Pointer::Tag(tag)) => (Some(tag), None),
-        Target::Manifest(_, Pointer::Digest(digest))
-        | Target::Blob(_, digest)
-        | Target::Referrers(_, digest) => (None, Some(digest.as_str())),
-        Target::Base | Target::Tags(_) | Target::Other(_) => (None, None),
-    }
 }
 
 fn milliseconds(started: Instant) -> f64 {

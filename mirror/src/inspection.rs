@@ -4,7 +4,6 @@
 //! INVARIANT(judged): nothing reaches the registry but what [`Route`] can name and the policy allows. INVARIANT(named): as for
 //! the mirror's fetches; redirects for content are followed here, so that the client needs no other host.
 
-mod audit;
 mod exchange;
 mod route;
 
@@ -22,6 +21,7 @@ use ramgate_policy::{
 use ramgate_provenance::DecisionId;
 
 use crate::answer;
+use crate::audit::{Asked, Asker};
 use crate::mirror::Mirror;
 use exchange::Exchange;
 use route::{Purpose, Route};
@@ -51,9 +51,16 @@ impl Inspector {
         }
     }
 
-    /// Answers one request that was made to `host` at `port`.
-    pub async fn respond(&self, host: &Host, port: u16, request: Request<Body>) -> Response<Body> {
+    /// Answers one request of `subject` that was made to `host` at `port`.
+    pub async fn respond(
+        &self,
+        host: &Host,
+        port: u16,
+        subject: &Subject,
+        request: Request<Body>,
+    ) -> Response<Body> {
         let started = Instant::now();
+        let asker = Asker::inspected(subject);
         let registry = Registry::new(host.clone(), port);
         let route = Route::read(&request, &registry, &self.realms);
         let policy = self.policy.load_full();
@@ -63,23 +70,24 @@ impl Inspector {
             realms: &self.realms,
             registry: &registry,
             host,
+            asker,
         };
         let route = match route {
             Ok(route) => route,
             Err(problem) => {
                 let id = DecisionId::new();
-                audit::unreadable(id, &registry, &problem);
+                asker.unreadable(id, Some(&registry), &problem);
                 return answer::unreadable(&problem, id);
             }
         };
         let (repository, purpose) = match route {
             Route::Base | Route::Token => return exchange.pass_on(request).await,
             Route::Search => {
-                return match policy.evaluate_registry(&registry, &Subject::Daemon) {
+                return match policy.evaluate_registry(&registry, subject) {
                     Ok(_) => exchange.pass_on(request).await,
                     Err(denial) => {
                         let id = DecisionId::new();
-                        audit::registry_denied(id, &registry, &denial);
+                        asker.search_denied(id, &registry, &denial);
                         answer::denied(&denial, id)
                     }
                 };
@@ -87,18 +95,21 @@ impl Inspector {
             Route::Repository(repository, purpose) => (repository, purpose),
         };
         let judged = self
-            .judge(&policy, &repository, &purpose, request.method())
+            .judge(&policy, &repository, &purpose, request.method(), subject)
             .await;
+        let asked = purpose.asked(asker, &repository, started);
         match judged {
             Ok(permit) => {
-                audit::allowed(&permit, &purpose, started);
+                // What is looked at before a push is allowed as one.
+                let action = permit.action();
+                Asked { action, ..asked }.allowed(permit.grant(), None);
                 exchange
                     .carry_out(&permit, &purpose, request, started)
                     .await
             }
             Err(denial) => {
                 let id = DecisionId::new();
-                audit::denied(id, &repository, &purpose, &denial, started);
+                asked.denied(id, &denial);
                 answer::denied(&denial, id)
             }
         }
@@ -111,12 +122,13 @@ impl Inspector {
         repository: &Repository,
         purpose: &Purpose,
         method: &Method,
+        subject: &Subject,
     ) -> Result<Permit, Denial> {
         let ask = async |repository: &Repository, action| {
             let question = Question {
                 repository,
                 action,
-                subject: &Subject::Daemon,
+                subject,
             };
             match self.mirror.catalog().evaluate(policy, &question).await {
                 Decision::Allow(permit) => Ok(permit),

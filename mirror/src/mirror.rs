@@ -16,7 +16,7 @@ use thiserror::Error;
 use tracing::Instrument as _;
 
 use crate::answer::{self, Unserved};
-use crate::audit::{self, Source};
+use crate::audit::{self, Asked, Asker, Source};
 use crate::config::Config;
 use crate::flight::Flights;
 use crate::manifests::Memory;
@@ -146,7 +146,7 @@ impl Mirror {
         }
         let unreadable = |problem: &InvalidPath| {
             let id = DecisionId::new();
-            audit::unreadable(id, problem);
+            Asker::MIRROR.unreadable(id, None, problem);
             Answered::plain(Kind::Other, answer::unreadable(problem, id))
         };
         let target = match path::parse(asked.uri.path(), asked.uri.query()) {
@@ -163,7 +163,7 @@ impl Mirror {
         let policy = self.policy();
         let denied = |denial: &_| {
             let id = DecisionId::new();
-            audit::denied(id, repository, &target, denial, started);
+            Asked::of_mirror(repository, &target, started).denied(id, denial);
             self.metrics().denied(denial.reason().code());
             Answered::plain(kind, answer::denied(denial, id))
         };
@@ -188,7 +188,7 @@ impl Mirror {
             let namespace = path::parameter(asked.uri.query(), "ns").ok().flatten();
             answer::mark(&mut response, source, namespace.as_deref());
         }
-        audit::allowed(&permit, &target, source, started);
+        Asked::of_mirror(permit.repository(), &target, started).allowed(permit.grant(), source);
         Answered {
             response,
             kind,

@@ -88,6 +88,18 @@ pub(crate) enum InvalidPath {
     ArtifactType,
 }
 
+// === impl Pointer ===
+
+impl Pointer {
+    /// The tag or the digest.
+    pub(crate) fn parts(&self) -> (Option<&str>, Option<&Digest>) {
+        match self {
+            Self::Tag(tag) => (Some(tag), None),
+            Self::Digest(digest) => (None, Some(digest)),
+        }
+    }
+}
+
 // === impl Target ===
 
 impl Target {

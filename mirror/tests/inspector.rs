@@ -13,7 +13,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::{Method, Response, StatusCode, header};
 use ramgate_mirror::{Config, Inspector, Mirror, Place, SiteProxy, Storage, Upstream};
-use ramgate_policy::Policy;
+use ramgate_policy::{Policy, Subject};
 use ramgate_provenance::Ledger;
 
 const REGISTRY: &str = "registry.acme.example";
@@ -192,7 +192,7 @@ impl World {
             .unwrap();
         let response = self
             .inspector
-            .respond(&REGISTRY.parse().unwrap(), 443, request)
+            .respond(&REGISTRY.parse().unwrap(), 443, &Subject::Daemon, request)
             .await;
         let status = response.status();
         let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
@@ -261,6 +261,29 @@ async fn what_is_denied_reaches_nobody() {
 }
 
 #[tokio::test]
+async fn whose_connection_was_captured_is_not_taken_for_the_daemon() {
+    let (address, seen) = serve(|_, _| answer(StatusCode::OK, &[], "{}")).await;
+    let policy = format!(
+        r#"{{ "version": 1, "registries": [{{ "host": "{REGISTRY}" }}], "subjects": {{ "require-identity": true }} }}"#
+    );
+    let (mirror, policy, _folder) = mirror(address, &policy, None);
+    let inspector = Inspector::new(mirror, policy);
+    let container = Subject::Address("172.17.0.2".parse().unwrap());
+    for (subject, status) in [
+        (Subject::Daemon, StatusCode::OK),
+        (container, StatusCode::FORBIDDEN),
+    ] {
+        let request = Request::get(format!("/v2/acme/app/blobs/{BLOB}"))
+            .body(Body::empty())
+            .unwrap();
+        let registry = REGISTRY.parse().unwrap();
+        let answer = inspector.respond(&registry, 443, &subject, request).await;
+        assert_eq!(answer.status(), status, "{subject:?}");
+    }
+    assert_eq!(taken(&seen).len(), 1);
+}
+
+#[tokio::test]
 async fn an_upload_with_a_form_is_refused() {
     let world = world().await;
     for form in [
@@ -274,7 +297,10 @@ async fn an_upload_with_a_form_is_refused() {
             .body(Body::from(format!("mount={BLOB}&from=other/app")))
             .unwrap();
         let registry = REGISTRY.parse().unwrap();
-        let response = world.inspector.respond(&registry, 443, request).await;
+        let response = world
+            .inspector
+            .respond(&registry, 443, &Subject::Daemon, request)
+            .await;
         assert!(response.status().is_client_error(), "{form}");
     }
     assert_eq!(taken(&world.registry), Vec::<[String; 4]>::new());

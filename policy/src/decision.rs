@@ -116,6 +116,14 @@ impl TunnelPermit {
         }
     }
 
+    /// The same, although `denial` would have been the answer. What was suppressed before stays.
+    pub(crate) fn suppressing(mut self, denial: Denial) -> Self {
+        if self.grant.suppressed.is_none() {
+            self.grant = Grant::suppressing(denial);
+        }
+        self
+    }
+
     /// Whether the policy lists the host, rather than having no list or not enforcing it. Only a listed host may lie at an
     /// address that is not public.
     #[must_use]

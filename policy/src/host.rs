@@ -4,7 +4,7 @@
 //! them reach the same server. Judging folds them together so that no spelling is a way round.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use thiserror::Error;
@@ -109,6 +109,12 @@ impl FromStr for Host {
         } else {
             Err(InvalidHost::Name)
         }
+    }
+}
+
+impl From<IpAddr> for Host {
+    fn from(address: IpAddr) -> Self {
+        Self(address.to_string())
     }
 }
 

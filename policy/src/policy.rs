@@ -288,8 +288,12 @@ impl Policy {
             Subject::User(name) if self.owners.contains(name) => {
                 Ok(Some(RuleName::Fixed("subjects.owners")))
             }
-            Subject::Anonymous if self.require_identity => Err(Reason::IdentityRequired),
-            Subject::User(_) | Subject::Anonymous | Subject::Daemon => Ok(None),
+            Subject::Anonymous | Subject::Address(_) if self.require_identity => {
+                Err(Reason::IdentityRequired)
+            }
+            Subject::User(_) | Subject::Anonymous | Subject::Address(_) | Subject::Daemon => {
+                Ok(None)
+            }
         }
     }
 

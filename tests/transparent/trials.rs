@@ -22,6 +22,7 @@ pub(crate) const TRIALS: &[Trial] = &[
     ("egress_containers_decides_about_the_rest", rest),
     ("nobody_asks_the_listener_directly", direct),
     ("inspection_reads_what_containers_pull", inspected),
+    ("an_identity_is_required_of_containers_too", identity),
     ("a_container_of_an_engine_is_captured", container),
     ("the_hosts_own_programs_are_captured_if_asked", host),
     ("without_ramgate_nothing_passes", down),
@@ -78,7 +79,7 @@ fn registries(world: &World) -> Result<()> {
         world.skopeo(image)?.expect_failure("access denied")?;
     }
     world.untouched(world.lab.docker_hub())?;
-    let log = world.lab.read_file("/var/log/ramgate/audit.jsonl")?;
+    let log = world.lab.read_file(AUDIT)?;
     let noted = log.lines().any(|line| {
         line.contains("\"docker-hub-only-by-mirror\"") && line.contains("\"172.30.0.2\"")
     });
@@ -265,6 +266,52 @@ fn inspected(world: &World) -> Result<()> {
             ensure!(reached.is_empty(), "{path} was reached: {reached:?}");
         }
     }
+    // In the container's name, what passed and what did not.
+    let log = lab.read_file(AUDIT)?;
+    let of_inspection: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("\"gate\":\"inspect\""))
+        .collect();
+    for words in ["\"acme/app\"", "\"other/thing\"", "\"evil/tool\""] {
+        let noted = of_inspection.iter().any(|line| line.contains(words));
+        ensure!(noted, "{words} is not in the audit log:\n{log}");
+    }
+    for line in of_inspection {
+        ensure!(
+            line.contains("\"principal\":\"172.30.0.2\""),
+            "another's: {line}"
+        );
+    }
+    Ok(())
+}
+
+/// Nobody has asked for whom a container pulls, as the engine gate asks those for whom the daemon does.
+fn identity(world: &World) -> Result<()> {
+    let mut strict = policy("pass");
+    if let Some(policy) = strict.as_object_mut() {
+        policy.insert("subjects".to_owned(), json!({ "require-identity": true }));
+    }
+    world.policy(&strict)?;
+    world.begin();
+    let result = (|| {
+        for image in ["ghcr.io/acme/app:1", "docker.io/library/alpine:3"] {
+            world.skopeo(image)?.expect_failure("access denied")?;
+        }
+        world.untouched(world.lab.ghcr())?;
+        world.untouched(world.lab.docker_hub())?;
+        let log = world.lab.read_file(AUDIT)?;
+        ensure!(
+            log.contains("\"identity-required\""),
+            "not for that:\n{log}"
+        );
+        world
+            .curl(&["https://files.example/hello.txt"])?
+            .expect_success()?;
+        Ok(())
+    })();
+    world.policy(&policy("pass"))?;
+    result?;
+    world.skopeo("ghcr.io/acme/app:1")?.expect_success()?;
     Ok(())
 }
 
@@ -309,7 +356,7 @@ fn container(world: &World) -> Result<()> {
             lab.ghcr().requests_under("/v2/other").is_empty(),
             "it was asked for"
         );
-        let log = lab.read_file("/var/log/ramgate/audit.jsonl")?;
+        let log = lab.read_file(AUDIT)?;
         ensure!(
             log.contains("\"172.17.0.2\""),
             "the container is not in the audit log"
@@ -407,6 +454,7 @@ fn hex(text: &str) -> String {
     text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
+const AUDIT: &str = "/var/log/ramgate/audit.jsonl";
 /// TLS alerts, fatal: `access_denied` and `decode_error`.
 const DENIED: &str = "15030300020231";
 const UNREADABLE: &str = "15030300020232";

@@ -8,6 +8,8 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use ramgate_egress::{Authority, Inspect, Inspected, Inspection, NewAuthority};
+use ramgate_policy::Subject;
+use ramgate_policy::Subject;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,7 +22,12 @@ use crate::support::{Gate, PATIENCE, connect_to, policy_of, status_line};
 /// Answers with the host that it was told and the path that was asked for.
 fn inspect() -> Inspect {
     Inspect::new(tower::service_fn(|request: Request<Incoming>| async move {
-        let Inspected { host, port } = request.extensions().get().cloned().unwrap();
+        let Inspected {
+            host,
+            port,
+            subject,
+        } = request.extensions().get().cloned().unwrap();
+        assert_eq!(subject, Subject::Daemon);
         let text = format!("{} {host}:{port}", request.uri());
         let body = Full::from(text)
             .map_err(|never| match never {})

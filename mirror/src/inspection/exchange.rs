@@ -8,9 +8,10 @@ use ramgate_policy::{Action, DEFAULT_PORT, Digest, Host, Permit, Policy, Registr
 use ramgate_provenance::{DecisionId, Verified};
 use reqwest::Url;
 
+use super::Realms;
 use super::route::Purpose;
-use super::{Realms, audit};
 use crate::answer::{self, CONTENT_DIGEST, Unserved};
+use crate::audit::Asker;
 use crate::challenge::Challenge;
 use crate::manifest::{Manifest, SIZE_MAX_BYTES};
 use crate::mirror::Mirror;
@@ -25,6 +26,7 @@ pub(super) struct Exchange<'a> {
     pub(super) realms: &'a Realms,
     pub(super) registry: &'a Registry,
     pub(super) host: &'a Host,
+    pub(super) asker: Asker<'a>,
 }
 
 // === impl Exchange ===
@@ -71,7 +73,9 @@ impl Exchange<'_> {
             let problem = problem.root();
             if let Unserved::Denied(denial) = problem {
                 let id = DecisionId::new();
-                audit::denied(id, permit.repository(), purpose, denial, started);
+                purpose
+                    .asked(self.asker, permit.repository(), started)
+                    .denied(id, denial);
                 return answer::denied(denial, id);
             }
             failed(problem, kind)
@@ -110,11 +114,9 @@ impl Exchange<'_> {
         let media_type = text(header::CONTENT_TYPE).unwrap_or_default();
         let manifest = Manifest::new(media_type, bytes.into())?;
         // What is known of content is heard as at the mirror.
-        self.mirror
-            .hear(permit, self.policy, verified.digest())
-            .await?;
+        self.hear(permit, verified.digest()).await?;
         if let Some(config) = &manifest.config {
-            self.mirror.hear(permit, self.policy, config).await?;
+            self.hear(permit, config).await?;
         }
         self.mirror
             .origins()
@@ -150,7 +152,7 @@ impl Exchange<'_> {
         if let Some(digest) = digest
             && self.mirror.origins().knows(permit.repository(), &digest)?
         {
-            self.mirror.hear(permit, self.policy, &digest).await?;
+            self.hear(permit, &digest).await?;
             return Ok(stream(looked));
         }
         parts.method = Method::GET;
@@ -170,7 +172,7 @@ impl Exchange<'_> {
         digest: &Digest,
         request: Request<Body>,
     ) -> Result<Response<Body>, Unserved> {
-        self.mirror.hear(permit, self.policy, digest).await?;
+        self.hear(permit, digest).await?;
         let origins = self.mirror.origins();
         let is_config = origins.knows(permit.repository(), digest)?;
         if *request.method() == Method::HEAD {
@@ -193,6 +195,12 @@ impl Exchange<'_> {
         }
         origins.saw_config(permit.repository(), &config).await?;
         Ok(respond(StatusCode::OK, &headers, Body::from(config)))
+    }
+
+    async fn hear(&self, permit: &Permit, digest: &Digest) -> Result<(), Unserved> {
+        self.mirror
+            .hear_for(self.asker, permit, self.policy, digest)
+            .await
     }
 
     /// Sends a request for content, and follows redirects to hosts that are named.

@@ -1,12 +1,14 @@
 //! What a request to a registry is for. Pure.
 
 use std::borrow::Cow;
+use std::time::Instant;
 
 use axum::http::{HeaderMap, Method, Request, header};
-use ramgate_policy::{Digest, Registry, Repository};
+use ramgate_policy::{Action, Digest, Registry, Repository};
 use reqwest::Url;
 
 use super::Realms;
+use crate::audit::{Asked, Asker};
 use crate::path::{self, InvalidPath, Pointer, Target};
 
 /// What a request is for.
@@ -36,6 +38,36 @@ pub(crate) enum Purpose {
         /// Where from.
         mounts: Vec<Repository>,
     },
+}
+
+// === impl Purpose ===
+
+impl Purpose {
+    /// What is asked, as the log has it.
+    pub(super) fn asked<'a>(
+        &'a self,
+        asker: Asker<'a>,
+        repository: &'a Repository,
+        started: Instant,
+    ) -> Asked<'a> {
+        let (tag, digest) = match self {
+            Self::Manifest(pointer) => pointer.parts(),
+            Self::Blob(digest) => (None, Some(digest)),
+            Self::Listing | Self::Push { .. } => (None, None),
+        };
+        let action = match self {
+            Self::Push { .. } => Action::Push,
+            Self::Blob(_) | Self::Listing | Self::Manifest(_) => Action::Pull,
+        };
+        Asked {
+            asker,
+            repository,
+            tag,
+            digest,
+            action,
+            started,
+        }
+    }
 }
 
 // === impl Route ===

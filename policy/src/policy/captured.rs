@@ -20,7 +20,7 @@ impl Policy {
     /// An address passes only if the policy names it: which registry is behind it, nobody can tell.
     pub fn evaluate_captured(&self, host: &Host, port: u16, steering: &Steering) -> TunnelDecision {
         let denial = match self.evaluate_tunnel(host, port, steering) {
-            TunnelDecision::Allow(permit) => return self.unless_nameless(permit),
+            TunnelDecision::Allow(permit) => return self.unless_nobodys(permit),
             TunnelDecision::Deny(denial) => denial,
         };
         let passes = self.containers == Containers::Pass
@@ -35,14 +35,22 @@ impl Policy {
         }
     }
 
-    /// Without a list every name is open, but what has no name could be the one thing that is not: Docker Hub.
-    fn unless_nameless(&self, permit: TunnelPermit) -> TunnelDecision {
-        let is_named = !permit.host().is_address() || permit.is_listed();
-        if is_named || self.is_audit() {
+    /// Without a list every name is open, but what has no name could be the one thing that is not: Docker Hub. And who wants
+    /// images has an identity where the policy requires one: the daemon's callers are asked at the engine gate, these nowhere else.
+    fn unless_nobodys(&self, permit: TunnelPermit) -> TunnelDecision {
+        let (host, port) = (permit.host(), permit.port());
+        let reason = if host.is_address() && !permit.is_listed() {
+            Reason::HostNotAllowed(Registry::new(host.clone(), port), port)
+        } else if self.require_identity && self.serves_registry(host, port) {
+            Reason::IdentityRequired
+        } else {
             return TunnelDecision::Allow(permit);
+        };
+        let denial = self.deny(reason);
+        if self.is_audit() {
+            return TunnelDecision::Allow(permit.suppressing(denial));
         }
-        let registry = Registry::new(permit.host().clone(), permit.port());
-        TunnelDecision::Deny(self.deny(Reason::HostNotAllowed(registry, permit.port())))
+        TunnelDecision::Deny(denial)
     }
 
     /// Names that lead to registries to which no tunnel is open, as far as they can be listed: whoever reaches the same
@@ -146,6 +154,23 @@ mod tests {
     fn an_address_passes_only_if_it_is_named() {
         check("pass", "203.0.113.8", "host-not-allowed");
         check("pass", "203.0.113.7", "egress.hosts listed=true");
+    }
+
+    #[test]
+    fn where_an_identity_is_required_nobody_gets_images_without_one() {
+        let text = r#"{ "version": 1, "registries": [{ "host": "ghcr.io" }],
+            "egress": { "hosts": ["files.example"], "containers": "pass" }, "subjects": { "require-identity": true } }"#;
+        let policy = Policy::parse(text).unwrap();
+        let decided = |host: &str| {
+            let decided = policy.evaluate_captured(&host.parse().unwrap(), 443, &STEERING);
+            match decided {
+                TunnelDecision::Allow(_) => "open",
+                TunnelDecision::Deny(denial) => denial.reason().code(),
+            }
+        };
+        assert_eq!(decided("ghcr.io"), "identity-required");
+        assert_eq!(decided("files.example"), "open");
+        assert_eq!(decided("any.example"), "open");
     }
 
     #[test]

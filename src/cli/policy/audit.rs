@@ -1,10 +1,11 @@
 //! What an audit log has seen: repositories, what was done with them, and by whom.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::Context as _;
-use ramgate_policy::{Action, Registry, Repository, Subject};
+use ramgate_policy::{Action, Host, Registry, Repository, Subject};
 
 use crate::audit_reader::{Decision, readable, visit};
 
@@ -14,6 +15,8 @@ pub(super) struct Seen {
     pub(super) repository: Repository,
     pub(super) action: Action,
     pub(super) principal: String,
+    /// Whether it is the address of whoever's connection was captured, rather than a name that was proven.
+    is_address: bool,
 }
 
 /// Reads an audit log and what it was moved away to: each request, and how often it was allowed (first) and denied. Lines that
@@ -43,10 +46,13 @@ impl Seen {
             "run" => Action::Run,
             _ => return None,
         };
+        let principal = decision.text("principal").to_owned();
         Some(Self {
             repository: Repository::new(registry, decision.text("repository")).ok()?,
             action,
-            principal: decision.text("principal").to_owned(),
+            // Of those who have repositories in their lines, inspection alone knows addresses.
+            is_address: decision.text("gate") == "inspect" && principal != "daemon",
+            principal,
         })
     }
 
@@ -54,6 +60,11 @@ impl Seen {
         match self.principal.as_str() {
             "daemon" => Subject::Daemon,
             "" | "anonymous" => Subject::Anonymous,
+            address if self.is_address => {
+                // The policy judges all addresses alike, and one that cannot be read as nobody's.
+                let address = address.parse::<IpAddr>().map(Host::from);
+                address.map_or(Subject::Anonymous, Subject::Address)
+            }
             name => Subject::User(name.to_owned()),
         }
     }
