@@ -101,7 +101,7 @@ deny: $(DENY) ; $(DENY) --locked check bans licenses sources
 audit: $(DENY); $(DENY) check advisories
 $(DENY):      ; cargo install cargo-deny --version 0.20.2 --locked --root $(TOOLS)
 golden:
-	RAMGATE_GOLDEN=1 cargo test --locked -p ramgate --test pages
+	RAMGATE_GOLDEN=1 cargo test --locked -p ramgate --test pages --test gates
 	cargo run --locked --quiet -- policy schema > docs/policy.schema.json
 	INSTA_UPDATE=always cargo test --locked -p ramgate-policy -p ramgate-plugin
 # One target at a time, as in `make fuzz TARGET=go_json SECONDS=600`. The stable compiler will do.

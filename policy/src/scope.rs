@@ -17,20 +17,20 @@ use thiserror::Error;
 /// A checked pattern.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Glob {
-    text: String,
+    text: Box<str>,
     form: Form,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Form {
     /// Everything.
     All,
     /// One repository.
     Exact,
     /// `prefix/*`.
-    Children(String),
+    Children,
     /// `prefix/**`.
-    Subtree(String),
+    Subtree,
     /// Anything else.
     Other,
 }
@@ -62,13 +62,20 @@ pub(crate) enum InvalidGlob {
     DoubleStar,
 }
 
-/// Values under patterns, found by path.
+/// Values under patterns, found by path. Most registries have one pattern or a few, which are tried one by one.
 #[derive(Clone, Debug)]
 pub(crate) struct ScopeMap<T> {
+    few: Vec<(Glob, T)>,
+    many: Option<Box<Index<T>>>,
+}
+
+/// Values under any number of patterns.
+#[derive(Clone, Debug)]
+struct Index<T> {
     all: Vec<T>,
-    exact: HashMap<String, Vec<T>>,
-    children: HashMap<String, Vec<T>>,
-    subtree: HashMap<String, Vec<T>>,
+    exact: HashMap<Box<str>, Vec<T>>,
+    children: HashMap<Box<str>, Vec<T>>,
+    subtree: HashMap<Box<str>, Vec<T>>,
     other: Vec<(Glob, T)>,
 }
 
@@ -78,7 +85,7 @@ impl Glob {
     /// Covers every path.
     pub(crate) fn all() -> Self {
         Self {
-            text: "**".to_owned(),
+            text: Box::from("**"),
             form: Form::All,
         }
     }
@@ -102,19 +109,24 @@ impl Glob {
         }
         let form = match (before_last.contains('*'), last) {
             (false, "**") if before_last.is_empty() => Form::All,
-            (false, "**") => Form::Subtree(before_last.to_owned()),
-            (false, "*") if !before_last.is_empty() => Form::Children(before_last.to_owned()),
+            (false, "**") => Form::Subtree,
+            (false, "*") if !before_last.is_empty() => Form::Children,
             (false, _) if !last.contains('*') => Form::Exact,
             _ => Form::Other,
         };
         Ok(Self {
-            text: text.to_owned(),
+            text: Box::from(text),
             form,
         })
     }
 
     pub(crate) fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// What stands before `/*` or `/**`.
+    fn prefix(&self) -> &str {
+        self.text.rsplit_once('/').map_or("", |(prefix, _)| prefix)
     }
 
     fn specificity(&self) -> Specificity {
@@ -173,6 +185,46 @@ pub(crate) fn covers_component(pattern: &str, component: &str) -> bool {
 impl<T> Default for ScopeMap<T> {
     fn default() -> Self {
         Self {
+            few: Vec::new(),
+            many: None,
+        }
+    }
+}
+
+impl<T> ScopeMap<T> {
+    pub(crate) fn insert(&mut self, glob: Glob, value: T) {
+        if let Some(many) = &mut self.many {
+            many.insert(glob, value);
+        } else if self.few.len() < FEW {
+            // Of a hundred thousand registries each has one: room for four would be most of what they take.
+            self.few.reserve_exact(1);
+            self.few.push((glob, value));
+        } else {
+            let mut many = Box::<Index<T>>::default();
+            for (glob, value) in self.few.drain(..).chain([(glob, value)]) {
+                many.insert(glob, value);
+            }
+            self.many = Some(many);
+        }
+    }
+
+    /// Every value whose pattern covers `path`, each with how closely.
+    pub(crate) fn covering<'a, 'p>(
+        &'a self,
+        path: &'p str,
+    ) -> impl Iterator<Item = (Specificity, &'a T)> + use<'a, 'p, T> {
+        let few = self.few.iter().filter(move |(glob, _)| glob.covers(path));
+        let many = self.many.iter().flat_map(move |many| many.covering(path));
+        few.map(|(glob, value)| (glob.specificity(), value))
+            .chain(many)
+    }
+}
+
+// === impl Index ===
+
+impl<T> Default for Index<T> {
+    fn default() -> Self {
+        Self {
             all: Vec::new(),
             exact: HashMap::new(),
             children: HashMap::new(),
@@ -182,19 +234,24 @@ impl<T> Default for ScopeMap<T> {
     }
 }
 
-impl<T> ScopeMap<T> {
-    pub(crate) fn insert(&mut self, glob: Glob, value: T) {
-        match &glob.form {
+impl<T> Index<T> {
+    fn insert(&mut self, glob: Glob, value: T) {
+        let under = |map: &mut HashMap<Box<str>, Vec<T>>, key: Box<str>, value| {
+            let values = map.entry(key).or_default();
+            values.reserve_exact(1);
+            values.push(value);
+        };
+        match glob.form {
             Form::All => self.all.push(value),
-            Form::Exact => self.exact.entry(glob.text).or_default().push(value),
-            Form::Children(prefix) => self.children.entry(prefix.clone()).or_default().push(value),
-            Form::Subtree(prefix) => self.subtree.entry(prefix.clone()).or_default().push(value),
+            Form::Exact => under(&mut self.exact, glob.text, value),
+            Form::Children => under(&mut self.children, Box::from(glob.prefix()), value),
+            Form::Subtree => under(&mut self.subtree, Box::from(glob.prefix()), value),
             Form::Other => self.other.push((glob, value)),
         }
     }
 
     /// Every value whose pattern covers `path`, each with how closely.
-    pub(crate) fn covering<'a, 'p>(
+    fn covering<'a, 'p>(
         &'a self,
         path: &'p str,
     ) -> impl Iterator<Item = (Specificity, &'a T)> + use<'a, 'p, T> {
@@ -238,6 +295,9 @@ impl<T> ScopeMap<T> {
     }
 }
 
+/// So many patterns are tried one by one as fast as they are looked up.
+const FEW: usize = 8;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,11 +310,15 @@ mod tests {
             expected,
             "{pattern} over {path}, tried directly"
         );
+        let closeness = glob.specificity();
         let mut map = ScopeMap::default();
+        for other in 0..=FEW {
+            map.insert(Glob::parse(&format!("other-{other}")).unwrap(), ());
+        }
         map.insert(glob, ());
         assert_eq!(
-            map.covering(path).next().is_some(),
-            expected,
+            map.covering(path).next().map(|(closeness, ())| closeness),
+            expected.then_some(closeness),
             "{pattern} over {path}, looked up"
         );
     }
@@ -325,5 +389,32 @@ mod tests {
         assert_eq!(closest("acme/tool/x"), Some("acme/**"));
         assert_eq!(closest("acme/app/x"), Some("acme/app/**"));
         assert_eq!(closest("other"), Some("**"));
+    }
+
+    #[test]
+    fn a_few_patterns_and_many_are_found_alike() {
+        let mut map = ScopeMap::default();
+        for number in 0..3 * FEW {
+            for (known, (path, form)) in [("a/b", "**"), ("c/d", "*"), ("e/f", "g")]
+                .iter()
+                .enumerate()
+            {
+                map.insert(
+                    Glob::parse(&format!("{path}{number}/{form}")).unwrap(),
+                    (number, known),
+                );
+            }
+            for number in 0..=number {
+                let found = |path: String| {
+                    map.covering(&path)
+                        .map(|(_, value)| *value)
+                        .collect::<Vec<_>>()
+                };
+                assert_eq!(found(format!("a/b{number}/x/y")), [(number, 0)]);
+                assert_eq!(found(format!("c/d{number}/x")), [(number, 1)]);
+                assert_eq!(found(format!("e/f{number}/g")), [(number, 2)]);
+                assert_eq!(found(format!("e/f{number}/h")), []);
+            }
+        }
     }
 }

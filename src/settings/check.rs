@@ -24,7 +24,7 @@ pub(super) fn settings(text: &str) -> Result<Settings, Findings> {
 }
 
 pub(super) struct Check<'a> {
-    document: &'a Document<SettingsFile>,
+    document: &'a Document<'a, SettingsFile>,
     findings: Vec<Finding>,
 }
 

@@ -20,10 +20,12 @@ use crate::scope::Glob;
 use crate::via::Via;
 
 pub(super) fn policy(text: &str) -> Result<Policy, Findings> {
-    let document = Document::<PolicyFile>::read(text)?;
+    let mut document = Document::<PolicyFile>::read(text)?;
+    // A hundred thousand of them are not kept twice.
+    let registries = document.value.registries.take();
     let find = |key: &str, problem: String| document.finding(key, problem);
     let mut check = Check::new(&find);
-    let policy = check.policy(&document.value);
+    let policy = check.policy(&document.value, registries);
     Findings::none_of(check.findings)?;
     Ok(policy)
 }
@@ -64,7 +66,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn policy(&mut self, file: &PolicyFile) -> Policy {
+    fn policy(&mut self, file: &PolicyFile, registries: Option<Vec<RegistryFile>>) -> Policy {
         self.version(file.version);
         if let Some(contact) = &file.contact {
             // It ends up in an HTTP reason phrase, where a line break would end the header.
@@ -74,10 +76,7 @@ impl<'a> Check<'a> {
                 format!("a contact is one line of at most {CONTACT_LENGTH_MAX} bytes, without control characters")
             });
         }
-        let registries = file
-            .registries
-            .as_deref()
-            .map(|registries| self.registries(registries));
+        let registries = registries.map(|registries| self.registries(registries));
         let hub = file
             .docker_hub
             .as_ref()
@@ -112,10 +111,10 @@ impl<'a> Check<'a> {
         }
     }
 
-    pub(super) fn registries(&mut self, files: &[RegistryFile]) -> Registries {
+    pub(super) fn registries(&mut self, files: Vec<RegistryFile>) -> Registries {
         let mut registries = Registries::default();
         let mut seen: HashMap<(RegistryPattern, Glob), usize> = HashMap::new();
-        for (index, file) in files.iter().enumerate() {
+        for (index, file) in files.into_iter().enumerate() {
             let key = format!("registries[{index}]");
             let host = match RegistryPattern::parse(&file.host) {
                 Ok(host) => host,
@@ -137,7 +136,7 @@ impl<'a> Check<'a> {
                     self.report(&key, format!("`{}` with `{scope}` stands in registries[{first}] already; join the two", file.host));
                 }
             }
-            let rights = file.actions.clone().unwrap_or_else(|| vec![Right::Pull]);
+            let rights = file.actions.unwrap_or_else(|| vec![Right::Pull]);
             self.require(!rights.is_empty(), &format!("{key}.actions"), || {
                 "an empty list allows nothing; leave the registry out, or the key".to_owned()
             });

@@ -88,26 +88,24 @@ impl Policy {
     /// # Errors
     /// Every mistake in it; among them every allowance that the policy itself does not give.
     pub fn tightened(mut self, name: &str, text: &str) -> Result<Self, Findings> {
-        let document = Document::<DropInFile>::read(text)?;
+        let mut document = Document::<DropInFile>::read(text)?;
+        let listed = document.value.registries.take();
         let find = |key: &str, problem: String| document.finding(key, problem);
         let mut check = Check::new(&find);
         let file = &document.value;
         check.version(file.version);
-        let registries = file
-            .registries
-            .as_deref()
-            .map(|registries| check.registries(registries));
         let hub = file
             .docker_hub
             .as_ref()
             .map(|hub| check.hub(hub, "docker-hub"));
         // Which way leads to a registry is one question with one answer, which the policy gives.
-        for (index, entry) in file.registries.iter().flatten().enumerate() {
+        for (index, entry) in listed.iter().flatten().enumerate() {
             if entry.via.is_some() {
                 check.report(&format!("registries[{index}].via"), VIA);
             }
         }
-        self.refuse_looser(file, &mut check);
+        self.refuse_looser(file, listed.as_deref(), &mut check);
+        let registries = listed.map(|registries| check.registries(registries));
         let hosts = check.finish()?;
 
         self.local.tighten(&file.local_images);
@@ -125,7 +123,12 @@ impl Policy {
     }
 
     /// Finds what `file` would allow and the policy, as it was written, does not.
-    fn refuse_looser(&self, file: &DropInFile, check: &mut Check<'_>) {
+    fn refuse_looser(
+        &self,
+        file: &DropInFile,
+        registries: Option<&[RegistryFile]>,
+        check: &mut Check<'_>,
+    ) {
         for (key, ours, theirs) in file.local_images.rules(&self.written_local) {
             if theirs > ours {
                 check.report(&format!("local-images.{key}"), LOOSER);
@@ -134,7 +137,7 @@ impl Policy {
         if file.subjects.require_identity == Some(false) && self.written_identity {
             check.report("subjects.require-identity", LOOSER);
         }
-        if let (Some(ours), Some(theirs)) = (&self.registries, &file.registries) {
+        if let (Some(ours), Some(theirs)) = (&self.registries, registries) {
             for (index, entry) in theirs.iter().enumerate() {
                 if is_looser(ours, entry) {
                     check.report(&format!("registries[{index}]"), LOOSER);
