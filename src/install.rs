@@ -7,6 +7,7 @@
 //! The order is what keeps the engine working: it refuses every request while a plugin that it was told of does not answer. So the
 //! gates run before the engine hears of them, and go on running until it has forgotten them.
 
+mod capture;
 mod command_line;
 mod control;
 mod docker;
@@ -91,10 +92,15 @@ impl Installation<'_> {
         // An installation that was interrupted may have started them.
         if record.pending.is_empty() {
             record.gates_ran = gates_ran;
+            record.rules_ran = record.rules;
             record.begin(plan.level);
             self.executor.journal.save()?;
         }
         self.make(plan, Part::Gates)?;
+        if plan.rules.is_some() {
+            self.executor.journal.record.rules = true;
+            self.executor.journal.save()?;
+        }
         if let Some(control) = self.control {
             control.reload_units()?;
             match plan.gates {
@@ -103,6 +109,10 @@ impl Installation<'_> {
                     (self.progress)("starting the gates");
                     control.start_gates(plan.gates == Gates::Restart)?;
                 }
+            }
+            if plan.rules.is_some() {
+                (self.progress)("sending what containers fetch to the network gate");
+                control.apply_rules()?;
             }
             before_engine()?;
         }
@@ -143,6 +153,7 @@ impl Installation<'_> {
         // The gates stay for an installation that came to its end before.
         let stays = extent == Extent::Pending && record.level.is_some();
         let gates_ran = extent == Extent::Pending && record.gates_ran;
+        let rules_ran = extent == Extent::Pending && record.rules_ran;
         if extent == Extent::Everything && how != Apply::Nothing {
             self.executor.journal.record.unapplied = true;
             self.executor.journal.save()?;
@@ -169,6 +180,12 @@ impl Installation<'_> {
             self.executor.journal.record.unapplied = false;
             self.executor.journal.save()?;
         }
+        if self.executor.journal.record.rules && !rules_ran {
+            (self.progress)("taking the firewall's rules out");
+            notes.extend(self.control.and_then(Control::remove_rules));
+            self.executor.journal.record.rules = false;
+            self.executor.journal.save()?;
+        }
         if let Some(control) = self.control.filter(|_| !gates_ran) {
             control.stop_gates();
             if !control.systemd && control.stop_command.is_none() {
@@ -180,6 +197,9 @@ impl Installation<'_> {
             control.reload_units()?;
             if gates_ran {
                 control.start_gates(true)?;
+            }
+            if rules_ran {
+                control.apply_rules()?;
             }
         }
         Ok(notes)

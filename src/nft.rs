@@ -8,11 +8,13 @@ mod interface;
 mod network;
 pub(crate) mod program;
 mod ruleset;
+mod standing;
 
 pub(crate) use group::Group;
 pub(crate) use interface::Interface;
 pub(crate) use network::Network;
 pub(crate) use ruleset::Ruleset;
+pub(crate) use standing::Standing;
 
 /// The table's family and name.
 pub(crate) const TABLE: &str = "inet ramgate";

@@ -4,6 +4,8 @@
 #[path = "installing/failing.rs"]
 mod failing;
 mod installing;
+#[path = "installing/rules.rs"]
+mod rules;
 mod steps;
 #[path = "installing/strict.rs"]
 mod strict;
@@ -46,13 +48,24 @@ fn main() {
             })
         })
     });
+    let rebooted = [EngineKind::Docker20_10, EngineKind::Docker26_1].map(|kind| {
+        let name = format!("level strict captures containers over a reboot, {kind}");
+        Trial::test(name, move || {
+            rules::containers_are_captured_over_a_reboot(kind)
+                .map_err(|error| format!("{error:#}").into())
+        })
+    });
     let without = Trial::test("an installation without systemd uses commands", || {
         without_systemd().map_err(|error| format!("{error:#}").into())
     });
     let mut arguments = Arguments::from_args();
     // Each is mostly waiting for restarts.
     arguments.test_threads = arguments.test_threads.or(Some(2));
-    libtest_mimic::run(&arguments, booted.chain([without]).collect()).exit()
+    libtest_mimic::run(
+        &arguments,
+        booted.chain(rebooted).chain([without]).collect(),
+    )
+    .exit()
 }
 
 fn on(kind: EngineKind, act: Act) -> Result<()> {

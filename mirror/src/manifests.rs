@@ -229,19 +229,27 @@ impl Mirror {
         let verified = verified.ok_or(Unserved::Mismatch)?;
         let manifest = Arc::new(Manifest::new(&media_type, bytes.into())?);
         let digest = verified.digest().clone();
-        // A store that takes nothing in, as when its disk is full, keeps nobody from pulling.
-        let bytes = manifest.bytes.clone();
-        self.noted(
-            self.store()
-                .keep_manifest(permit, &verified, &manifest.media_type, bytes)
-                .await,
-        );
+        self.keep(permit, verified, &manifest).await;
         self.origins()
             .saw_manifest(permit.repository(), &digest, &manifest)
             .await?;
         let key = format!("{}@{digest}", permit.repository());
         self.memory().manifests.insert(key, Arc::clone(&manifest));
         Ok((manifest, digest))
+    }
+
+    /// Keeps a manifest, which is on the disk before it has its name. Who asked for it does not wait for a disk that takes its time: till
+    /// then it is served from memory, and by a process that dies before it was never kept.
+    ///
+    /// A store that takes nothing in, as when its disk is full, keeps nobody from pulling either.
+    async fn keep(&self, permit: &Permit, verified: Verified, manifest: &Arc<Manifest>) {
+        let (mirror, permit, manifest) = (self.clone(), permit.clone(), Arc::clone(manifest));
+        let keeping = tokio::spawn(async move {
+            let (store, bytes) = (mirror.store(), manifest.bytes.clone());
+            let kept = store.keep_manifest(&permit, &verified, &manifest.media_type, bytes);
+            mirror.noted(kept.await);
+        });
+        let _ = tokio::time::timeout(KEEPING_PATIENCE, keeping).await;
     }
 }
 
@@ -264,6 +272,8 @@ fn announced(response: &Response) -> Option<Digest> {
         .ok()
 }
 
+/// A disk that is well has it by then, and who reads the store next finds it there.
+const KEEPING_PATIENCE: Duration = Duration::from_millis(200);
 /// Manifests are some KiB each, so this is tens of thousands of them.
 const MEMORY_MAX_BYTES: u64 = 64 * 1024 * 1024;
 const TAGS_MAX: u64 = 100_000;

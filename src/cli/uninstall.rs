@@ -99,7 +99,7 @@ impl Uninstall {
             let paths: Vec<&Path> = changes.map(|change| change.path.as_path()).collect();
             return say(format_args!(
                 "{:#}",
-                json!({ "restores": paths, "purges": self.purge, "restarts-engine": how == Apply::Restart, "stops-containers": stopping })
+                json!({ "restores": paths, "purges": self.purge, "restarts-engine": how == Apply::Restart, "removes-rules": record.rules, "stops-containers": stopping })
             ));
         }
         for change in changes {
@@ -111,6 +111,11 @@ impl Uninstall {
             Apply::Restart => say(format_args!(
                 "then: restart the engine; running containers that stop with it: {stopping}"
             ))?,
+        }
+        if record.rules {
+            say(
+                "then: take the firewall's rules out, so that what containers fetch goes its own way",
+            )?;
         }
         say("then: stop the gates")?;
         if self.purge {

@@ -1,7 +1,10 @@
 //! Whether what containers fetch by themselves is sent to the network gate, where the settings say that it takes it.
 
+use std::path::Path;
+use std::process::{Command, Stdio};
+
 use super::{Facts, Finding};
-use crate::nft::{Ruleset, program};
+use crate::nft::Standing;
 
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     let egress = facts.settings.egress.as_ref();
@@ -9,29 +12,49 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
         return Vec::new();
     };
     let apply = "run `ramgate egress nft apply`, and enable `ramgate-nft.service` for it to last";
-    let finding = match program::table() {
-        Ok(Some(table)) if Ruleset::leads_to(&table, transparent.listen) => Finding::ok(
-            "containers",
+    let finding = match Standing::of(transparent.listen) {
+        Standing::InForce if lasts() => Finding::ok(
+            CHECK,
             "what they fetch by themselves is sent to the network gate",
         ),
-        Ok(Some(_)) => Finding::bad(
-            "containers",
+        Standing::InForce => Finding::warning(
+            CHECK,
+            "what they fetch by themselves is sent to the network gate, until this host is restarted",
+            "systemctl enable --now ramgate-nft.service",
+        ),
+        Standing::Elsewhere => Finding::bad(
+            CHECK,
             format!(
                 "the firewall's rules are there, and lead nowhere that ramgate listens ({})",
                 transparent.listen
             ),
             apply,
         ),
-        Ok(None) => Finding::bad(
-            "containers",
+        Standing::Absent => Finding::bad(
+            CHECK,
             "what they fetch by themselves goes past the network gate: its rules are not in force",
             apply,
         ),
-        Err(error) => Finding::warning(
-            "containers",
-            format!("whether what they fetch by themselves is judged is not known: {error:#}"),
+        Standing::Unknown(error) => Finding::warning(
+            CHECK,
+            format!("whether what they fetch by themselves is judged is not known: {error}"),
             "ask again as root, with `nft` installed",
         ),
     };
     vec![finding]
 }
+
+/// Whether they are put in force again when the host is restarted; without systemd, nobody here knows.
+fn lasts() -> bool {
+    let enabled = || {
+        Command::new("systemctl")
+            .args(["--quiet", "is-enabled", "ramgate-nft.service"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+    };
+    !Path::new("/run/systemd/system").is_dir() || enabled().is_ok_and(|status| status.success())
+}
+
+const CHECK: &str = "containers";

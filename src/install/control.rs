@@ -134,7 +134,16 @@ impl Control {
         }
     }
 
-    fn run(&self, words: &[&str]) -> anyhow::Result<()> {
+    pub(super) fn run(&self, words: &[&str]) -> anyhow::Result<()> {
+        self.run_with(words, Stdio::inherit())
+    }
+
+    /// As [`Self::run`], of a command that may well fail.
+    pub(super) fn run_quietly(&self, words: &[&str]) -> anyhow::Result<()> {
+        self.run_with(words, Stdio::null())
+    }
+
+    fn run_with(&self, words: &[&str], errors: Stdio) -> anyhow::Result<()> {
         let shown = words.join(" ");
         let [program, arguments @ ..] = words else {
             bail!("there is no command");
@@ -144,6 +153,7 @@ impl Control {
             .stdin(Stdio::null())
             // Not a pipe: what a command leaves running may hold it open.
             .stdout(Stdio::null())
+            .stderr(errors)
             .spawn()
             .with_context(|| format!("running `{shown}`"))?;
         let deadline = Instant::now() + self.patience;

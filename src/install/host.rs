@@ -14,6 +14,7 @@ use super::step::below;
 use super::unit;
 use crate::inspection::AuthorityFiles;
 use crate::live_policy::{self, Texts};
+use crate::nft::{self, Standing};
 use crate::settings::Settings;
 
 /// A host as it was found.
@@ -34,6 +35,10 @@ pub(crate) struct Host {
     pub(crate) drop_ins: Texts,
     /// A file that all programs in Go read certificates from; `None` where they read from nowhere.
     pub(crate) trusted_by_all: Option<PathBuf>,
+    /// Whether there is the program `nft`.
+    pub(crate) has_nft: bool,
+    /// How it stands with the firewall's rules, where the settings have any.
+    pub(crate) rules: Option<Standing>,
     entries: BTreeMap<PathBuf, Entry>,
 }
 
@@ -53,6 +58,8 @@ impl Host {
                 .as_deref()
                 .is_some_and(probe::is_plugin);
         let journal = Journal::peek(&below(root, &settings.state_dir))?;
+        let egress = settings.egress.as_ref().filter(|_| live);
+        let transparent = egress.and_then(|egress| egress.transparent.as_ref());
         let mut host = Self {
             root: root.to_owned(),
             journal,
@@ -69,6 +76,8 @@ impl Host {
             },
             drop_ins: drop_ins(root, &settings.policy_path)?,
             trusted_by_all: None,
+            has_nft: nft::program::is_installed(root),
+            rules: transparent.map(|transparent| Standing::of(transparent.listen)),
             entries: BTreeMap::new(),
             settings,
         };
@@ -133,7 +142,7 @@ impl Host {
         paths.extend([authority.certificate, authority.key]);
         paths.extend(self.trusted_by_all.clone());
         paths.extend(self.kept());
-        for unit in unit::UNITS {
+        for unit in unit::UNITS.into_iter().chain([unit::RULES]) {
             let directories = unit::PACKAGED.iter().chain([&unit::DIRECTORY]);
             paths.extend(directories.map(|directory| Path::new(directory).join(unit.name)));
             paths.extend(unit.wanted_by().map(|wants| wants.join(unit.name)));

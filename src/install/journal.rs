@@ -45,6 +45,12 @@ pub(crate) struct Record {
     pub(crate) unapplied: bool,
     /// Whether the gates ran before what is pending.
     pub(crate) gates_ran: bool,
+    /// Whether the firewall's rules are, or were about to be, in force by an installation.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) rules: bool,
+    /// Whether they were before what is pending.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) rules_ran: bool,
     backups: u64,
 }
 

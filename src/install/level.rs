@@ -14,7 +14,8 @@ pub(crate) enum Level {
     Plugin,
     /// Also the mirror and the proxy: what the engine fetches is judged.
     Standard,
-    /// Also what goes to registries themselves is read: judged by repository, push included, with the users' own logins.
+    /// Also what goes to registries themselves is read: judged by repository, push included, with the users' own logins. And what
+    /// containers fetch by themselves is sent to the network gate.
     Strict,
 }
 
@@ -35,6 +36,11 @@ impl Level {
             Self::Plugin | Self::Standard => false,
             Self::Strict => true,
         }
+    }
+
+    /// Whether the firewall sends what containers fetch by themselves to the network gate.
+    pub(crate) const fn captures(self) -> bool {
+        self.inspects()
     }
 }
 

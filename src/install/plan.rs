@@ -7,6 +7,7 @@ mod authority;
 mod draft;
 mod engine;
 mod gates;
+mod rules;
 
 use std::path::PathBuf;
 
@@ -47,6 +48,8 @@ pub(crate) struct Plan {
     /// In order; those of the gates before those of the engine.
     pub(crate) steps: Vec<Step>,
     pub(crate) gates: Gates,
+    /// The firewall's rules, where they are to be put in force.
+    pub(crate) rules: Option<String>,
     pub(crate) engine: Apply,
     /// The certificate that the engine has to trust afterwards.
     pub(crate) trusted: Option<String>,
@@ -103,6 +106,7 @@ pub(crate) fn plan(host: &Host, choices: &Choices) -> Result<Plan, Refusal> {
     engine::draft(&mut draft);
     let engine = draft.apply();
     let gates = draft.gates();
+    let rules = rules::in_force(&mut draft, gates);
     draft.warn_of_restart(engine);
     draft.offer_adoption();
     let journal = host.journal.as_ref();
@@ -114,6 +118,7 @@ pub(crate) fn plan(host: &Host, choices: &Choices) -> Result<Plan, Refusal> {
         level: choices.level,
         steps: draft.steps,
         gates,
+        rules,
         engine,
         trusted: draft.certificate,
         routes: draft.routes,
@@ -129,6 +134,7 @@ impl Plan {
     pub(crate) fn is_empty(&self) -> bool {
         self.steps.is_empty()
             && self.gates == Gates::Leave
+            && self.rules.is_none()
             && self.engine == Apply::Nothing
             && !self.resumes
     }

@@ -41,6 +41,11 @@ pub(crate) const UNITS: [Unit; 2] = [
         text: include_str!("../../packaging/ramgate.service"),
     },
 ];
+/// The rules that send what containers fetch by themselves to the network gate, at each start of the host.
+pub(crate) const RULES: Unit = Unit {
+    name: "ramgate-nft.service",
+    text: include_str!("../../packaging/ramgate-nft.service"),
+};
 /// The drop-in that gives the engine its proxy.
 pub(crate) const PROXY_DROP_IN: &str =
     include_str!("../../packaging/docker.service.d/ramgate.conf");
@@ -71,5 +76,8 @@ mod tests {
                 .text(Path::new("/usr/bin/ramgate"))
                 .contains("ExecStart=/usr/bin/ramgate serve")
         );
+        let rules = RULES.text(Path::new("/usr/bin/ramgate"));
+        assert!(!rules.contains(PACKAGED_BINARY), "{rules}");
+        assert!(rules.contains("ExecStop=/usr/bin/ramgate egress nft remove"));
     }
 }

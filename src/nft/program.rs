@@ -1,11 +1,23 @@
 //! The program `nft`.
 
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, bail};
 
 use super::TABLE;
+
+/// Whether the system below `root` has it.
+pub(crate) fn is_installed(root: &Path) -> bool {
+    let places = [
+        "usr/sbin/nft",
+        "sbin/nft",
+        "usr/bin/nft",
+        "usr/local/sbin/nft",
+    ];
+    places.iter().any(|place| root.join(place).exists())
+}
 
 /// Puts rules in force, all of them or none.
 pub(crate) fn load(rules: &str) -> anyhow::Result<()> {
@@ -36,7 +48,7 @@ pub(crate) fn table() -> anyhow::Result<Option<String>> {
 
 fn run(arguments: &[&str], input: &str) -> anyhow::Result<Output> {
     // Root's PATH has it; others' may not, and they may at least ask.
-    let mut child = ["nft", "/usr/sbin/nft"]
+    let mut child = ["nft", "/usr/sbin/nft", "/usr/local/sbin/nft"]
         .into_iter()
         .find_map(|program| match start(program, arguments) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,

@@ -47,7 +47,7 @@ pub(crate) fn whatever_fails_is_put_back(lab: &Lab, site: &Site<'_>) -> Result<(
     let plan: Value = serde_json::from_str(&plan.stdout)?;
     let steps = plan.get("steps").and_then(Value::as_array);
     let steps = steps.context("no steps")?;
-    ensure!(steps.len() >= 11, "{plan:#}");
+    ensure!(steps.len() >= 13, "{plan:#}");
     for step in steps {
         let path = step.get("path").and_then(Value::as_str);
         let path = path.context("no path")?;
@@ -70,6 +70,12 @@ pub(crate) fn whatever_fails_is_put_back(lab: &Lab, site: &Site<'_>) -> Result<(
     site.run("systemctl", &["stop", "squatter"])?
         .expect_success()?;
     result.context("with the mirror's port taken")?;
+
+    let broken = "mv /usr/sbin/nft /root/nft && printf '#!/bin/sh\\ncase $1 in -f) exit 1;; esac\\nexec /root/nft \"$@\"\\n' >/usr/sbin/nft && chmod +x /usr/sbin/nft";
+    site.shell(broken)?.expect_success()?;
+    let result = it_is_put_back(site, &[]);
+    site.shell("mv /root/nft /usr/sbin/nft")?.expect_success()?;
+    result.context("with a firewall that takes no rules")?;
 
     let check = "/etc/systemd/system/docker.service.d/check.conf";
     lab.write_file(

@@ -67,7 +67,8 @@ impl<'a> Site<'a> {
             "find /etc /usr/local /usr/lib/systemd -printf '%p %y %m %U %G %l\\n' | sort
              find /etc /usr/local -type f -printf '%p %T@\\n' | sort
              find /etc /usr/local /usr/lib/systemd -type f -print0 | sort -z | xargs -0 sha256sum
-             ls -d /var/lib/* /var/log/*",
+             ls -d /var/lib/* /var/log/*
+             nft list tables 2>/dev/null | sort",
         )?;
         Ok(without_settings(&trace.expect_success()?.stdout))
     }
@@ -107,6 +108,7 @@ pub(crate) fn lay_out(lab: &Lab) -> Result<()> {
     put_program(lab, PROGRAM, &built)?;
     put_program(lab, &format!("{CHECKOUT}/target/release/ramgate"), &built)?;
     lab.name_docker_hub()?;
+    lab.install_nft()?;
     lab.write_file(
         DAEMON_JSON,
         "{\n\t\"log-level\": \"info\",\n\t\"debug\": false\n}",

@@ -9,6 +9,7 @@
 mod bucket;
 mod origin;
 mod process;
+mod slow;
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -1,10 +1,9 @@
 //! A lab with a container's namespace, a part of the Internet, and ramgate between them.
 
 use std::path::Path;
-use std::process;
 
 use anyhow::{Context as _, Result, ensure};
-use ramgate_lab::{Command, EngineKind, Lab, LabOptions, Output, Upstream, cache};
+use ramgate_lab::{Command, EngineKind, Lab, LabOptions, Output, Upstream};
 use serde_json::{Value, json};
 
 #[derive(Debug)]
@@ -17,7 +16,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Result<Self> {
         let lab = Lab::start(EngineKind::Docker20_10, &LabOptions::default())?;
-        install_nft(&lab)?;
+        lab.install_nft()?;
         lab.write_file("/etc/hosts", HOSTS)?;
         lab.command("bash")
             .args(["-c", include_str!("world.sh")])
@@ -118,26 +117,6 @@ impl World {
         let count = chain.split("packets ").nth(1).context("no counter")?;
         Ok(count.split(' ').next().unwrap_or_default().parse()?)
     }
-}
-
-/// `nft` of `provision-nft`, beside what the lab's root has.
-fn install_nft(lab: &Lab) -> Result<()> {
-    let tools = cache()?.join("tools/nft");
-    let copied = process::Command::new("cp")
-        .arg("-a")
-        .arg(&tools)
-        .arg(lab.path("/opt"))
-        .status()?;
-    ensure!(
-        copied.success(),
-        "there is no `{}`: run tests/support/provision-nft",
-        tools.display()
-    );
-    let wrapper = "#!/bin/sh\nLD_LIBRARY_PATH=$(echo /opt/nft/usr/lib/*-linux-gnu) exec /opt/nft/usr/sbin/nft \"$@\"\n";
-    lab.write_file("/usr/sbin/nft", wrapper)?;
-    lab.run("chmod", &["+x", "/usr/sbin/nft"])?
-        .expect_success()?;
-    Ok(())
 }
 
 pub(crate) fn policy(containers: &str) -> Value {

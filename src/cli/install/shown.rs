@@ -19,6 +19,13 @@ pub(super) fn show(plan: &Plan, host: &Host) -> Result<(), CommandError> {
     for step in &plan.steps {
         say(format_args!("# {}\n{}", step.purpose, step.diff()))?;
     }
+    if let Some(rules) = &plan.rules {
+        say("# the firewall's rules, which `ramgate egress nft` puts in force and takes out")?;
+        for line in rules.lines() {
+            say(format_args!("+{line}"))?;
+        }
+        say("")?;
+    }
     if !plan.routes.is_empty() {
         say(format_args!("{:<40} {}", "REGISTRY", "REACHED"))?;
         for (registry, route) in &plan.routes {
@@ -44,6 +51,8 @@ fn actions(plan: &Plan, host: &Host) -> Vec<&'static str> {
         Gates::Start => Some("start the gates, and wait until the plugin answers"),
         Gates::Restart => Some("restart the gates; what the engine asks meanwhile waits"),
     };
+    let rules = plan.rules.is_some() && host.is_live();
+    let rules = rules.then_some("send what containers fetch by themselves to the network gate");
     let engine = match plan.engine {
         Apply::Reload => Some("reload the engine; containers notice nothing"),
         Apply::Restart => Some("restart the engine"),
@@ -52,7 +61,7 @@ fn actions(plan: &Plan, host: &Host) -> Vec<&'static str> {
         }
         Apply::Nothing => None,
     };
-    gates.into_iter().chain(engine).collect()
+    gates.into_iter().chain(rules).chain(engine).collect()
 }
 
 const fn words(route: Route) -> &'static str {
@@ -93,7 +102,7 @@ pub(super) fn as_json(plan: &Plan) -> serde_json::Value {
         Apply::Restart => "restart",
     };
     json!({
-        "level": plan.level, "steps": steps, "gates": gates, "engine": engine, "registries": routes, "notes": plan.notes,
+        "level": plan.level, "steps": steps, "gates": gates, "rules": plan.rules, "engine": engine, "registries": routes, "notes": plan.notes,
         "resumes": plan.resumes,
     })
 }

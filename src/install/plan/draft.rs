@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use ramgate_policy::Policy;
+use serde_json::Value;
 
 use super::{Apply, Choices, Gates, Route};
 use crate::install::entry::Entry;
@@ -118,6 +119,23 @@ impl<'a> Draft<'a> {
             edits,
             purpose: purpose.to_owned(),
         });
+    }
+
+    /// What a JSON file that is there has at a key.
+    pub(super) fn value(&self, path: &Path, key: &[&str]) -> Option<Value> {
+        let entry = self.host.entry(path);
+        JsonFile::read(entry.content()?).ok()?.value(key)
+    }
+
+    /// A file as it will be.
+    pub(super) fn planned(&self, path: &Path) -> Vec<u8> {
+        let planned = self.steps.iter().find(|step| step.path == *path);
+        match planned.map(|step| &step.after) {
+            Some(Content::File { content, .. }) => content.clone(),
+            Some(Content::Link { .. } | Content::Directory { .. }) | None => {
+                self.host.entry(path).content().unwrap_or_default().to_vec()
+            }
+        }
     }
 
     /// What the engine must be told.

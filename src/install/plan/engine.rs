@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::gates::allowed;
 use super::{Draft, Route, authority, strings};
 use crate::install::host::{BINARY, CERTIFICATES, HOSTS_FILE, PROXY_DROP_IN};
-use crate::install::json_file::{Edit, JsonFile};
-use crate::install::step::{Content, Part};
+use crate::install::json_file::Edit;
+use crate::install::step::Part;
 use crate::install::unit;
 
 /// Adds the steps.
@@ -190,7 +190,7 @@ fn has_drop_in(draft: &Draft<'_>) -> bool {
 /// own keeps it from what `_default` says.
 fn routes(draft: &mut Draft<'_>, mirror: SocketAddr) {
     draft.routes.push(("docker.io".to_owned(), Route::Mirror));
-    let allowed = allowed(&planned_policy(draft));
+    let allowed = allowed(&draft.planned(&draft.host.policy_file));
     let hosts: Vec<String> = allowed.iter().map(|(host, _)| host.clone()).collect();
     let upstreams: Vec<String> = draft
         .host
@@ -255,21 +255,6 @@ fn routes(draft: &mut Draft<'_>, mirror: SocketAddr) {
     }
 }
 
-/// The policy as it will be.
-fn planned_policy(draft: &Draft<'_>) -> Vec<u8> {
-    let path = &draft.host.policy_file;
-    let planned = draft.steps.iter().find(|step| step.path == *path);
-    match planned.map(|step| &step.after) {
-        Some(Content::File { content, .. }) => content.clone(),
-        _ => draft
-            .host
-            .entry(path)
-            .content()
-            .unwrap_or_default()
-            .to_vec(),
-    }
-}
-
 /// dockerd does not start when a key stands in `daemon.json` and on its command line.
 fn conflicts(draft: &mut Draft<'_>) {
     let steps = &draft.steps;
@@ -289,9 +274,7 @@ fn conflicts(draft: &mut Draft<'_>) {
 }
 
 fn of_daemon_json(draft: &Draft<'_>, key: &[&str]) -> Option<Value> {
-    let entry = draft.host.entry(&draft.host.docker.daemon_json);
-    let file = JsonFile::read(entry.content()?).ok()?;
-    file.value(key)
+    draft.value(&draft.host.docker.daemon_json, key)
 }
 
 /// A proxy's address may have a password in it.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{Draft, authority};
+use super::{Draft, authority, rules};
 use crate::cli::starter;
 use crate::install::entry::Entry;
 use crate::install::host::BINARY;
@@ -143,12 +143,13 @@ fn settings(draft: &mut Draft<'_>) {
             key,
             value: json!(should_be),
         })
+        .chain(rules::setting(draft))
         .collect();
     draft.json(path, Part::Gates, &edits, "which gates run");
 }
 
 fn units(draft: &mut Draft<'_>, packaged: bool, binary: &Path) {
-    for unit in UNITS {
+    for unit in UNITS.into_iter().chain(rules::unit(draft)) {
         let mut place = Path::new(unit::DIRECTORY).join(unit.name);
         if packaged {
             let mut packages = unit::PACKAGED

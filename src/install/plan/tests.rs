@@ -23,6 +23,7 @@ impl System {
         };
         system.write("/lib/systemd/systemd", "");
         system.write("/usr/bin/dockerd", "");
+        system.write("/usr/sbin/nft", "");
         system.write(
             "/usr/lib/systemd/system/docker.service",
             "[Service]\nExecStart=/usr/bin/dockerd -H fd://\n",
@@ -251,6 +252,35 @@ fn strict_makes_an_authority_that_the_engine_alone_trusts() {
     let key = of("/var/lib/ramgate/inspection-ca.key").unwrap();
     assert!(matches!(key.after, Content::File { mode: 0o600, .. }));
     assert!(key.diff().contains("(secret, 0600"), "{}", key.diff());
+}
+
+#[test]
+fn strict_sends_what_containers_fetch_to_the_network_gate() {
+    let system = System::new(26);
+    let strict = choices(Level::Strict);
+    let plan = system.plan(&strict);
+    let settings = Settings::parse(&written(&plan, DEFAULT_PATH)).unwrap();
+    let transparent = settings.egress.unwrap().transparent.unwrap();
+    let rules = crate::nft::Ruleset::new(&transparent, None).to_string();
+    assert_eq!(plan.rules, Some(rules));
+    let unit = written(&plan, "/etc/systemd/system/ramgate-nft.service");
+    assert!(unit.contains("Before=docker.service"), "{unit}");
+    let wanted = "/etc/systemd/system/multi-user.target.wants/ramgate-nft.service";
+    assert!(paths(&plan).contains(&wanted.to_owned()));
+    assert_eq!(system.plan(&choices(Level::Standard)).rules, None);
+
+    // What somebody has set stays.
+    system.write(
+        DEFAULT_PATH,
+        r#"{"egress": {"inspect": true, "transparent": {"listen": "0.0.0.0:6000"}}}"#,
+    );
+    let plan = system.plan(&strict);
+    assert!(!paths(&plan).contains(&DEFAULT_PATH.to_owned()));
+    assert!(plan.rules.unwrap().contains("redirect to :6000"));
+
+    std::fs::remove_file(below(system.root.path(), Path::new("/usr/sbin/nft"))).unwrap();
+    system.refused(&strict, "install the package `nftables`");
+    system.plan(&choices(Level::Standard));
 }
 
 #[test]

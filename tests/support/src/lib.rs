@@ -40,6 +40,7 @@ mod image;
 mod lab;
 mod name_server;
 mod network;
+mod nft;
 mod ramgate;
 mod recorder;
 mod registry;
