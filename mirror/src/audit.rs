@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::http::Response;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, Response};
 use ramgate_policy::{Denial, Digest, Permit, Repository};
-use ramgate_provenance::DecisionId;
+use ramgate_provenance::{DecisionId, TraceContext};
 
 use crate::path::{InvalidPath, Pointer, Target};
 
@@ -33,7 +33,27 @@ impl Source {
     }
 }
 
-pub(crate) fn allowed(permit: &Permit, target: &Target, source: Option<Source>, started: Instant) {
+/// What is known of a request before it is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    started: Instant,
+    /// Of which trace the client says it is a part.
+    trace: Option<TraceContext>,
+}
+
+// === impl Asked ===
+
+impl Asked {
+    pub(crate) fn new(parts: &Parts, started: Instant) -> Self {
+        let values = parts.headers.get_all(TraceContext::HEADER);
+        Self {
+            started,
+            trace: TraceContext::of(values.iter().map(HeaderValue::as_bytes)),
+        }
+    }
+}
+
+pub(crate) fn allowed(permit: &Permit, target: &Target, source: Option<Source>, asked: Asked) {
     let repository = permit.repository();
     let (tag, digest) = pointers(target);
     let grant = permit.grant();
@@ -50,7 +70,8 @@ pub(crate) fn allowed(permit: &Permit, target: &Target, source: Option<Source>, 
         action = permit.action().as_str(),
         principal = "daemon",
         cache = source.map(Source::as_str),
-        elapsed_ms = milliseconds(started),
+        trace = asked.trace.map(display),
+        elapsed_ms = milliseconds(asked.started),
         "pull allowed"
     );
 }
@@ -61,7 +82,7 @@ pub(crate) fn denied(
     repository: &Repository,
     target: &Target,
     denial: &Denial,
-    started: Instant,
+    asked: Asked,
 ) {
     let (tag, digest) = pointers(target);
     tracing::info!(
@@ -78,13 +99,14 @@ pub(crate) fn denied(
         action = "pull",
         principal = "daemon",
         cache = None::<&str>,
-        elapsed_ms = milliseconds(started),
+        trace = asked.trace.map(display),
+        elapsed_ms = milliseconds(asked.started),
         "pull denied"
     );
 }
 
 /// `id` is what the user reads too.
-pub(crate) fn unreadable(id: DecisionId, problem: &InvalidPath) {
+pub(crate) fn unreadable(id: DecisionId, problem: &InvalidPath, asked: Asked) {
     tracing::warn!(
         target: "ramgate::audit",
         gate = "mirror",
@@ -92,6 +114,7 @@ pub(crate) fn unreadable(id: DecisionId, problem: &InvalidPath) {
         id = %id,
         reason = problem.code(),
         principal = "daemon",
+        trace = asked.trace.map(display),
         "request unreadable"
     );
 }

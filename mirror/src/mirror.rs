@@ -144,9 +144,10 @@ impl Mirror {
         if !matches!(asked.method, Method::GET | Method::HEAD) {
             return Answered::plain(Kind::Other, answer::read_only());
         }
+        let told = audit::Asked::new(asked, started);
         let unreadable = |problem: &InvalidPath| {
             let id = DecisionId::new();
-            audit::unreadable(id, problem);
+            audit::unreadable(id, problem, told);
             Answered::plain(Kind::Other, answer::unreadable(problem, id))
         };
         let target = match path::parse(asked.uri.path(), asked.uri.query()) {
@@ -163,7 +164,7 @@ impl Mirror {
         let policy = self.policy();
         let denied = |denial: &_| {
             let id = DecisionId::new();
-            audit::denied(id, repository, &target, denial, started);
+            audit::denied(id, repository, &target, denial, told);
             self.metrics().denied(denial.reason().code());
             Answered::plain(kind, answer::denied(denial, id))
         };
@@ -188,7 +189,7 @@ impl Mirror {
             let namespace = path::parameter(asked.uri.query(), "ns").ok().flatten();
             answer::mark(&mut response, source, namespace.as_deref());
         }
-        audit::allowed(&permit, &target, source, started);
+        audit::allowed(&permit, &target, source, told);
         Answered {
             response,
             kind,

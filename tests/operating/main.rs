@@ -7,5 +7,6 @@
 )]
 
 mod audit;
+mod collector;
 mod monitoring;
 mod served;
