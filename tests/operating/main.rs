@@ -8,5 +8,6 @@
 
 mod audit;
 mod collector;
+mod doctor;
 mod monitoring;
 mod served;
