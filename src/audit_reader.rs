@@ -37,6 +37,11 @@ impl Decision {
         self.0.get(field).and_then(Value::as_str).unwrap_or("")
     }
 
+    /// A field as a number.
+    pub(crate) fn number(&self, field: &str) -> Option<f64> {
+        self.0.get(field)?.as_f64()
+    }
+
     pub(crate) fn is_denial(&self) -> bool {
         self.text("decision") == "deny"
     }
@@ -55,12 +60,17 @@ impl Decision {
     }
 
     /// All fields, in the order of their names.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// The same, as text.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, String)> {
-        self.0.iter().map(|(name, value)| {
+        self.values().map(|(name, value)| {
             let text = value
                 .as_str()
                 .map_or_else(|| value.to_string(), str::to_owned);
-            (name.as_str(), text)
+            (name, text)
         })
     }
 

@@ -113,3 +113,6 @@ impl Finding {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use prometheus_client::registry::Registry;
 use ramgate_catalog::Catalog;
 use ramgate_egress::Egress;
 use ramgate_mirror::{Inspector, Mirror, SiteProxy};
 use ramgate_plugin::{Authorizer, Engine, Gates, Identity, Registrar, Watch};
-use ramgate_policy::{Registry, Steering};
+use ramgate_policy::{Registry as Host, Steering};
 use ramgate_provenance::{Canaries, Delegations, Ledger};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
@@ -27,6 +28,7 @@ use crate::metrics::{self, Gate, Readiness};
 use crate::settings::{self, Settings};
 use crate::signals::Signals;
 use crate::sockets;
+use crate::telemetry::otlp::Exporter;
 use crate::watchdog;
 
 /// The gates' listeners, of those that the settings enable.
@@ -98,7 +100,11 @@ impl Listeners {
 }
 
 /// Serves until SIGTERM or SIGINT.
-pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Result<()> {
+pub(crate) async fn serve(
+    settings: Settings,
+    policy: LivePolicy,
+    exporter: Option<Exporter>,
+) -> anyhow::Result<()> {
     let Signals { hangup, stop } = Signals::new()?;
     // TLS needs a provider for the process; ring is the one that is built in.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -116,7 +122,16 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
         readiness: &readiness,
         shutdown: &shutdown,
     };
-    let (mut gates, mirror) = start(listeners, &shared, &watching)?;
+    let mut registry = metrics::registry(&policy, &shared.ledger);
+    let telling = CancellationToken::new();
+    let teller = match exporter {
+        Some(exporter) => {
+            exporter.metrics().register(&mut registry);
+            Some(exporter.start(telling.clone())?)
+        }
+        None => None,
+    };
+    let (mut gates, mirror) = start(listeners, &shared, registry, &watching)?;
     readiness.started();
     announce(&settings, &policy);
     let follower = tokio::spawn(policy.follow(hangup, shutdown.clone()));
@@ -143,6 +158,11 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
         tracing::warn!(grace = ?GRACE, blobs = ?BLOB_GRACE, "connections still open are cut");
     }
     follower.abort();
+    telling.cancel();
+    if let Some(teller) = teller {
+        // What the collector does not take by then is in the audit log.
+        let _ = tokio::time::timeout(GRACE, teller).await;
+    }
     ended
 }
 
@@ -150,6 +170,7 @@ pub(crate) async fn serve(settings: Settings, policy: LivePolicy) -> anyhow::Res
 fn start(
     listeners: Listeners,
     shared: &Shared<'_>,
+    mut registry: Registry,
     watching: &CancellationToken,
 ) -> anyhow::Result<(JoinSet<std::io::Result<()>>, Option<Mirror>)> {
     let Shared {
@@ -161,7 +182,6 @@ fn start(
         ..
     } = *shared;
     let mut gates = JoinSet::new();
-    let mut registry = metrics::registry(policy, &shared.ledger);
     if let Some(metrics) = catalog.metrics() {
         metrics.register(&mut registry);
     }
@@ -322,7 +342,7 @@ fn open_ledger(path: &Path) -> anyhow::Result<Ledger> {
 }
 
 /// The names under which references reach our own mirror.
-pub(crate) fn mirror_names(settings: &Settings) -> Vec<Registry> {
+pub(crate) fn mirror_names(settings: &Settings) -> Vec<Host> {
     let Some(mirror) = &settings.mirror else {
         return Vec::new();
     };

@@ -7,8 +7,10 @@ mod check;
 mod credentials;
 mod egress;
 pub(crate) mod file;
+mod mirror;
 mod quantity;
 mod storage;
+mod telemetry;
 
 pub(crate) use quantity::duration;
 
@@ -27,6 +29,8 @@ use thiserror::Error;
 use crate::audit_file::AuditFile;
 pub(crate) use catalog::Catalog;
 pub(crate) use egress::{Egress, Transparent, UpstreamProxy};
+pub(crate) use file::LogTo;
+pub(crate) use telemetry::Otlp;
 
 /// Settings in force.
 #[derive(Clone, Debug)]
@@ -41,6 +45,10 @@ pub(crate) struct Settings {
     pub(crate) catalog: Catalog,
     pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) audit: AuditFile,
+    /// Whether the journal is told each decision too.
+    pub(crate) audit_journal: bool,
+    pub(crate) log_to: LogTo,
+    pub(crate) otlp: Option<Otlp>,
 }
 
 /// The mirror's part.

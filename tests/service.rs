@@ -2,10 +2,12 @@
 
 mod steps;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use ramgate_lab::{EngineKind, Lab, LabOptions, Output, Server};
+use serde_json::Value;
 use steps::Step;
 
 #[test]
@@ -32,6 +34,7 @@ fn the_steps_by_hand_hold(kind: EngineKind) -> Result<()> {
         .iter()
         .try_for_each(|step| follow(step, &lab, &server))
         .and_then(|()| images_are_judged(&lab, &server))
+        .and_then(|()| the_journal_has_decisions_by_their_id(&lab, &server))
         .and_then(|()| the_units_are_sound(&server))
         .and_then(|()| a_restart_costs_no_call(&server))
         .and_then(|()| one_that_hangs_is_started_anew(&lab, &server))
@@ -105,6 +108,96 @@ fn images_are_judged(lab: &Lab, server: &Server<'_>) -> Result<()> {
         ensure!(host.connections() == 0, "{} was reached", host.host());
     }
     Ok(())
+}
+
+/// By itself the refusals, as all that is logged; every decision where the settings say so, and none of them twice.
+fn the_journal_has_decisions_by_their_id(lab: &Lab, server: &Server<'_>) -> Result<()> {
+    let refused = server.run("docker", &["pull", "evil/tool"])?;
+    let refused = refused.expect_failure("community images not allowed")?;
+    let text = refused.text();
+    let id = text.rsplit_once("(id ").and_then(|(_, rest)| rest.get(..8));
+    let id = format!(
+        "RAMGATE_DECISION_ID={}",
+        id.context("the refusal has no ID")?
+    );
+    let entries = eventually(server, &[&id])?;
+    let [entry] = &entries[..] else {
+        bail!("one refusal is {} entries: {entries:?}", entries.len());
+    };
+    for (field, value) in [
+        ("RAMGATE_DECISION", "deny"),
+        ("RAMGATE_REPOSITORY", "evil/tool"),
+        ("RAMGATE_REASON", "category-not-allowed"),
+        ("PRIORITY", "6"),
+        ("SYSLOG_IDENTIFIER", "ramgate"),
+        ("_SYSTEMD_UNIT", "ramgate.service"),
+    ] {
+        ensure!(
+            entry[field] == value,
+            "{field} is {}, not {value}",
+            entry[field]
+        );
+    }
+    ensure!(
+        entries_of(server, &["RAMGATE_DECISION=allow"])?.is_empty(),
+        "allowances are told unasked"
+    );
+
+    let before = lab.read_file(SETTINGS)?;
+    let mut settings: Value = serde_json::from_str(&before)?;
+    settings["audit"]["journal"] = true.into();
+    lab.write_file(SETTINGS, settings.to_string())?;
+    shell(server, "systemctl restart ramgate")?.expect_success()?;
+    server
+        .run("docker", &["pull", "alpine:3"])?
+        .expect_success()?;
+    eventually(
+        server,
+        &[
+            "RAMGATE_DECISION=allow",
+            "RAMGATE_REPOSITORY=library/alpine",
+        ],
+    )?;
+    server
+        .run("docker", &["pull", "evil/tool"])?
+        .expect_failure("community images not allowed")?;
+    let told = eventually(server, &["RAMGATE_DECISION=deny"])?;
+    let ids: Vec<&str> = told
+        .iter()
+        .filter_map(|entry| entry["RAMGATE_DECISION_ID"].as_str())
+        .collect();
+    let distinct: BTreeSet<&str> = ids.iter().copied().collect();
+    ensure!(
+        ids.len() == distinct.len(),
+        "a decision is told twice: {ids:?}"
+    );
+    lab.write_file(SETTINGS, before)?;
+    shell(server, "systemctl restart ramgate")?.expect_success()?;
+    Ok(())
+}
+
+/// The journal's entries that have these fields, as soon as there are any.
+fn eventually(server: &Server<'_>, fields: &[&str]) -> Result<Vec<Value>> {
+    for _ in 0..50 {
+        let entries = entries_of(server, fields)?;
+        if !entries.is_empty() {
+            return Ok(entries);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    bail!("the journal has nothing with {fields:?}")
+}
+
+fn entries_of(server: &Server<'_>, fields: &[&str]) -> Result<Vec<Value>> {
+    let read = server
+        .command("journalctl")
+        .args(["--output=json", "--no-pager", "--unit=ramgate"])
+        .args(fields)
+        .run()?;
+    let lines = read.stdout.lines().filter(|line| line.starts_with('{'));
+    lines
+        .map(|line| serde_json::from_str(line).with_context(|| line.to_owned()))
+        .collect()
 }
 
 fn the_units_are_sound(server: &Server<'_>) -> Result<()> {
@@ -294,3 +387,4 @@ const CHECKOUT: &str = "/root/ramgate";
 const UNITS: &str = "/etc/systemd/system";
 const DAEMON_JSON: &str = "/etc/docker/daemon.json";
 const POLICY: &str = "/etc/ramgate/policy.json";
+const SETTINGS: &str = "/etc/ramgate/settings.json";

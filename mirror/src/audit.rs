@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::http::Response;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Response};
 use ramgate_policy::{Action, Denial, Digest, Grant, Registry, Repository, Subject};
-use ramgate_provenance::DecisionId;
+use ramgate_provenance::{DecisionId, TraceContext};
+use tracing::field::display;
 
 use crate::path::{InvalidPath, Target};
 
@@ -15,6 +16,8 @@ use crate::path::{InvalidPath, Target};
 pub(crate) struct Asker<'a> {
     gate: &'static str,
     subject: &'a Subject,
+    /// Of which trace the client says that its request is a part.
+    trace: Option<TraceContext>,
 }
 
 /// What is asked, as the log has it.
@@ -46,12 +49,23 @@ impl<'a> Asker<'a> {
     pub(crate) const MIRROR: Asker<'static> = Asker {
         gate: "mirror",
         subject: &Subject::Daemon,
+        trace: None,
     };
 
     /// Whose requests to a registry are read on their way.
     pub(crate) const fn inspected(subject: &'a Subject) -> Self {
-        let gate = "inspect";
-        Self { gate, subject }
+        Self {
+            gate: "inspect",
+            subject,
+            trace: None,
+        }
+    }
+
+    /// With what the headers of its request say of a trace.
+    pub(crate) fn tracing(self, headers: &HeaderMap) -> Self {
+        let values = headers.get_all(TraceContext::HEADER);
+        let trace = TraceContext::of(values.iter().map(HeaderValue::as_bytes));
+        Self { trace, ..self }
     }
 
     /// Who asks.
@@ -72,8 +86,9 @@ impl<'a> Asker<'a> {
             decision = "deny",
             id = %id,
             reason = problem.code(),
-            registry = registry.map(tracing::field::display),
+            registry = registry.map(display),
             principal = self.subject.principal(),
+            trace = self.trace.map(display),
             "request unreadable"
         );
     }
@@ -90,6 +105,7 @@ impl<'a> Asker<'a> {
             %registry,
             action = "search",
             principal = self.subject.principal(),
+            trace = self.trace.map(display),
             "request denied"
         );
     }
@@ -100,6 +116,7 @@ impl<'a> Asker<'a> {
 impl<'a> Asked<'a> {
     /// What a request to the mirror asks for: `target`, of `repository`.
     pub(crate) fn of_mirror(
+        asker: Asker<'a>,
         repository: &'a Repository,
         target: &'a Target,
         started: Instant,
@@ -110,7 +127,7 @@ impl<'a> Asked<'a> {
             Target::Base | Target::Tags(_) | Target::Other(_) => (None, None),
         };
         Self {
-            asker: Asker::MIRROR,
+            asker,
             repository,
             tag,
             digest,
@@ -133,6 +150,7 @@ impl<'a> Asked<'a> {
             action = self.action.as_str(),
             principal = self.asker.subject.principal(),
             cache = source.map(Source::as_str),
+            trace = self.asker.trace.map(display),
             elapsed_ms = milliseconds(self.started),
             "request allowed"
         );
@@ -152,6 +170,7 @@ impl<'a> Asked<'a> {
             digest = self.digest.map(Digest::as_str),
             action = self.action.as_str(),
             principal = self.asker.subject.principal(),
+            trace = self.asker.trace.map(display),
             elapsed_ms = milliseconds(self.started),
             "request denied"
         );
@@ -170,6 +189,7 @@ impl<'a> Asked<'a> {
             digest = self.digest.map(Digest::as_str),
             action = self.action.as_str(),
             principal = self.asker.subject.principal(),
+            trace = self.asker.trace.map(display),
             elapsed_ms = milliseconds(self.started),
             "copy of what would be denied allowed"
         );

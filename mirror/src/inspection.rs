@@ -60,7 +60,7 @@ impl Inspector {
         request: Request<Body>,
     ) -> Response<Body> {
         let started = Instant::now();
-        let asker = Asker::inspected(subject);
+        let asker = Asker::inspected(subject).tracing(request.headers());
         let registry = Registry::new(host.clone(), port);
         let route = Route::read(&request, &registry, &self.realms);
         let policy = self.policy.load_full();

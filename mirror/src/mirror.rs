@@ -144,9 +144,10 @@ impl Mirror {
         if !matches!(asked.method, Method::GET | Method::HEAD) {
             return Answered::plain(Kind::Other, answer::read_only());
         }
+        let asker = Asker::MIRROR.tracing(&asked.headers);
         let unreadable = |problem: &InvalidPath| {
             let id = DecisionId::new();
-            Asker::MIRROR.unreadable(id, None, problem);
+            asker.unreadable(id, None, problem);
             Answered::plain(Kind::Other, answer::unreadable(problem, id))
         };
         let target = match path::parse(asked.uri.path(), asked.uri.query()) {
@@ -163,7 +164,7 @@ impl Mirror {
         let policy = self.policy();
         let denied = |denial: &_| {
             let id = DecisionId::new();
-            Asked::of_mirror(repository, &target, started).denied(id, denial);
+            Asked::of_mirror(asker, repository, &target, started).denied(id, denial);
             self.metrics().denied(denial.reason().code());
             Answered::plain(kind, answer::denied(denial, id))
         };
@@ -188,7 +189,8 @@ impl Mirror {
             let namespace = path::parameter(asked.uri.query(), "ns").ok().flatten();
             answer::mark(&mut response, source, namespace.as_deref());
         }
-        Asked::of_mirror(permit.repository(), &target, started).allowed(permit.grant(), source);
+        Asked::of_mirror(asker, permit.repository(), &target, started)
+            .allowed(permit.grant(), source);
         Answered {
             response,
             kind,

@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use ramgate_policy::{Denial, Grant, Subject};
-use ramgate_provenance::DecisionId;
+use ramgate_provenance::{DecisionId, TraceContext};
 
 use crate::answer::Refusal;
 use crate::case::Judged;
@@ -17,6 +17,8 @@ pub(crate) struct Facts {
     pub(crate) method: String,
     pub(crate) route: &'static str,
     pub(crate) api_version: Option<String>,
+    /// Of which trace the client says it is a part.
+    pub(crate) trace: Option<TraceContext>,
     /// The question that decided, or the last one.
     pub(crate) judged: Judged,
 }
@@ -37,6 +39,7 @@ pub(crate) fn allowed(facts: &Facts, subject: &Subject, grant: Option<&Grant>, s
         route = facts.route,
         method = facts.method,
         api_version = facts.api_version,
+        trace = facts.trace.map(display),
         elapsed_ms = milliseconds(started),
         "request allowed"
     );
@@ -68,6 +71,7 @@ pub(crate) fn refused(
                 route = facts.route,
                 method = facts.method,
                 api_version = facts.api_version,
+                trace = facts.trace.map(display),
                 elapsed_ms = milliseconds(started),
                 $message
             )

@@ -84,6 +84,9 @@ impl Authorizer {
         facts.method.push_str(request.method);
         facts.route = request.route.template;
         facts.api_version = request.version().map(str::to_owned);
+        facts.trace = message
+            .header("Traceparent")
+            .and_then(|value| value.parse().ok());
         let questions = match read {
             Ok(Reading::Pass) => Vec::new(),
             Ok(Reading::Ask(questions)) => questions,

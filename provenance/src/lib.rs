@@ -10,6 +10,7 @@ mod delegation;
 mod judgement;
 mod ledger;
 mod record;
+mod trace_context;
 mod verifier;
 
 pub use canary::{Canaries, Canary};
@@ -19,4 +20,5 @@ pub use delegation::Delegations;
 pub use judgement::Judge;
 pub use ledger::{Ledger, LedgerError, Mount, Opened};
 pub use record::{Base, Record, Way};
+pub use trace_context::{InvalidTraceContext, TraceContext};
 pub use verifier::{Verified, Verifier};

@@ -43,7 +43,7 @@ impl Decide {
     pub(super) fn run(&self, log: LevelFilter) -> Result<Outcome, CommandError> {
         let settings = self.settings.load()?;
         let policy = LivePolicy::load(&settings.policy_path, mirror_names(&settings))?;
-        telemetry::start(log, None)?;
+        telemetry::start_on_stderr(log);
         let mut request = Vec::new();
         io::stdin()
             .take(REQUEST_SIZE_MAX_BYTES)

@@ -1,13 +1,12 @@
 //! `ramgate serve`: run the gates.
 
-use anyhow::Context as _;
 use clap::Args;
 use tracing::level_filters::LevelFilter;
 
 use super::{CommandError, Outcome, SettingsArgument};
 use crate::live_policy::LivePolicy;
 use crate::serve::{mirror_names, serve};
-use crate::telemetry;
+use crate::telemetry::{self, Telemetry};
 
 /// Run the gates that the settings enable, until SIGTERM.
 ///
@@ -25,13 +24,12 @@ impl Serve {
     pub(super) fn run(&self, log: LevelFilter) -> Result<Outcome, CommandError> {
         let settings = self.settings.load()?;
         let policy = LivePolicy::load(&settings.policy_path, mirror_names(&settings))?;
-        let audit = telemetry::start(log, Some(&settings.audit))
-            .with_context(|| format!("audit.path: {}", settings.audit.path.display()))
-            .map_err(CommandError::Failed)?;
+        let Telemetry { audit, exporter } =
+            telemetry::start(log, &settings).map_err(CommandError::Failed)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?;
-        let result = runtime.block_on(serve(settings, policy));
+        let result = runtime.block_on(serve(settings, policy, exporter));
         // Tunnels that outlived their grace are cut here.
         runtime.shutdown_background();
         drop(audit);

@@ -38,3 +38,42 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
 }
 
 const CHECK: &str = "builders";
+
+#[cfg(test)]
+mod tests {
+    use super::super::Health;
+    use super::super::facts::Container;
+    use super::super::tests::{check as told, well};
+    use super::*;
+
+    #[test]
+    fn builders_in_containers_are_told_by_name_and_by_image() {
+        let container = |name: &str, image: &str| Container {
+            names: vec![format!("/{name}")],
+            image: image.to_owned(),
+        };
+        let mut well = well();
+        assert_eq!(check(&well.facts)[0].health, Health::Ok);
+        for builder in [
+            container("buildx_buildkit_mine0", "sha256:1"),
+            container("quiet", "moby/buildkit:buildx-stable-1"),
+        ] {
+            let name = builder.names[0].trim_start_matches('/').to_owned();
+            well.facts.containers = Ok(vec![container("web", "nginx"), builder]);
+            let says = format!("the container `{name}` is a builder");
+            told(
+                &check(&well.facts),
+                Health::Warning,
+                &says,
+                &format!("docker rm -f {name};"),
+            );
+        }
+        well.facts.containers = Err("the engine is away".to_owned());
+        told(
+            &check(&well.facts),
+            Health::Warning,
+            "the engine is away",
+            "see that the engine runs",
+        );
+    }
+}

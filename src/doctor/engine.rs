@@ -120,7 +120,10 @@ const ADVISORIES: [Advisory; 2] = [
 
 #[cfg(test)]
 mod tests {
+    use super::super::Health;
+    use super::super::tests::{check as told, well};
     use super::*;
+    use crate::engine_report::EngineReport;
 
     #[track_caller]
     fn check(version: &str, expected: [bool; 2]) {
@@ -145,5 +148,59 @@ mod tests {
         check("30.0.0", [false, false]);
         assert_eq!(parse("dev"), None);
         assert_eq!(parse("29.4-rc.1"), Some((29, 4, 0)));
+    }
+
+    #[test]
+    fn what_is_known_of_the_engine_is_told_with_what_mends_it() {
+        let mut well = well();
+        assert!(
+            super::check(&well.facts)
+                .iter()
+                .all(|finding| finding.health == Health::Ok)
+        );
+        let mut run = |version: &str, api: &str| {
+            well.facts.engine = Ok(EngineReport {
+                version: version.to_owned(),
+                api_version: api.to_owned(),
+                ..EngineReport::default()
+            });
+            super::check(&well.facts)
+        };
+        let old = run("26.1.5+dfsg1", "1.45");
+        told(
+            &old[1..],
+            Health::Warning,
+            "CVE-2026-34040",
+            "update the engine to 29.3.1 or newer",
+        );
+        let older = run("20.10.24+dfsg1", "1.41");
+        told(
+            &older[1..2],
+            Health::Warning,
+            "CVE-2024-41110",
+            "update the engine to 27.1.1 or newer",
+        );
+        assert_eq!(older.len(), 3);
+        let grpc = run("29.4.0", "1.53");
+        told(
+            &grpc[1..],
+            Health::Warning,
+            "over gRPC without asking any plugin",
+            "keep mirror and proxy in force",
+        );
+        let own = run("dev", "1.45");
+        told(
+            &own[1..],
+            Health::Warning,
+            "the version `dev` cannot be compared",
+            "https://github.com/moby/moby/security/advisories",
+        );
+        well.facts.engine = Err("no such file".to_owned());
+        told(
+            &super::check(&well.facts),
+            Health::Bad,
+            "no such file",
+            "start the engine, and run this as root",
+        );
     }
 }

@@ -81,3 +81,114 @@ fn network(facts: &Facts) -> Finding {
         Err(error) => Finding::bad("network", error.as_str(), "see that the engine runs"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Health;
+    use super::super::tests::{check as told, well};
+    use super::*;
+    use crate::control::CanaryFlight;
+
+    #[test]
+    fn a_ramgate_that_does_not_run_is_bad() {
+        let mut well = well();
+        assert_eq!(running(&well.facts).health, Health::Ok);
+        well.facts.vitals = Ok(None);
+        told(
+            &[running(&well.facts)],
+            Health::Bad,
+            "it does not run",
+            "start it: `systemctl start ramgate.socket",
+        );
+        well.facts.vitals = Err("permission denied".to_owned());
+        told(
+            &[running(&well.facts)],
+            Health::Bad,
+            "permission denied",
+            "start it",
+        );
+    }
+
+    #[test]
+    fn what_the_engine_did_with_a_request_that_must_be_denied_is_what_counts() {
+        let mut well = well();
+        let asked = |id: &str| {
+            Ok(Chain::Asked {
+                plugin: "ramgate".to_owned(),
+                id: id.to_owned(),
+            })
+        };
+        let set = "set `authorization-plugins` in daemon.json to [\"ramgate\"], and not by flag";
+        well.facts.chain = asked("00c0ffee");
+        told(
+            &[plugin(&well.facts)],
+            Health::Warning,
+            "and the audit log has no line of it",
+            "another ramgate",
+        );
+        std::fs::write(&well.facts.settings.audit.path, "{\"id\":\"00c0ffee\"}\n").unwrap();
+        assert_eq!(plugin(&well.facts).health, Health::Ok);
+        well.facts.chain = Ok(Chain::NotAsked);
+        told(
+            &[plugin(&well.facts)],
+            Health::Bad,
+            "without asking ramgate",
+            set,
+        );
+        for broken in [
+            Ok(Chain::Broken("plugin not found".to_owned())),
+            Err("plugin not found".to_owned()),
+        ] {
+            well.facts.chain = broken;
+            told(&[plugin(&well.facts)], Health::Bad, "plugin not found", set);
+        }
+        well.facts.settings.plugin_socket = None;
+        told(
+            &[plugin(&well.facts)],
+            Health::Bad,
+            "the settings switch the engine gate off",
+            "remove `plugin.enabled`",
+        );
+    }
+
+    #[test]
+    fn what_the_canary_did_not_come_past_is_named() {
+        let mut well = well();
+        assert_eq!(network(&well.facts).health, Health::Ok);
+        let flight = |missing: &str| {
+            Ok(Some(CanaryFlight {
+                seen: false,
+                missing: vec![missing.to_owned()],
+            }))
+        };
+        well.facts.flight = flight("set `registry-mirrors`");
+        told(
+            &[network(&well.facts)],
+            Health::Bad,
+            "a canary did not come",
+            "set `registry-mirrors`",
+        );
+        well.facts.settings.mirror = None;
+        well.facts.settings.egress = None;
+        told(
+            &[network(&well.facts)],
+            Health::Warning,
+            "switch mirror and network gate off",
+            "ramgate install --level standard",
+        );
+        well.facts.flight = Ok(None);
+        told(
+            &[network(&well.facts)],
+            Health::Bad,
+            "no canary could be sent",
+            "start it",
+        );
+        well.facts.flight = Err("the engine is away".to_owned());
+        told(
+            &[network(&well.facts)],
+            Health::Bad,
+            "the engine is away",
+            "see that the engine runs",
+        );
+    }
+}

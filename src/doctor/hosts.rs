@@ -119,6 +119,8 @@ const CHECK: &str = "hosts.toml";
 
 #[cfg(test)]
 mod tests {
+    use super::super::Health;
+    use super::super::tests::{check as told, well};
     use super::*;
 
     #[test]
@@ -151,5 +153,39 @@ mod tests {
         put("evil.example", "server = ");
         assert!(!read().lead_to_mirror(|_| true));
         assert!(read().broken[0].ends_with("evil.example/hosts.toml"));
+    }
+
+    #[test]
+    fn what_shadows_the_mirror_or_cannot_be_read_is_told_by_its_name() {
+        let mut well = well();
+        assert_eq!(super::check(&well.facts)[0].health, Health::Ok);
+        well.facts.hosts.broken = vec!["/etc/docker/certs.d/a/hosts.toml".to_owned()];
+        told(
+            &super::check(&well.facts),
+            Health::Bad,
+            "/etc/docker/certs.d/a/hosts.toml cannot be read",
+            "mend or remove /etc/docker/certs.d/a/hosts.toml",
+        );
+        well.facts.hosts = Hosts {
+            default_is_mirror: true,
+            has_default: true,
+            shadowing: vec!["reg.example".to_owned()],
+            ..Hosts::default()
+        };
+        let reads = super::check(&well.facts);
+        told(
+            &reads,
+            Health::Warning,
+            "do not go to the mirror: reg.example",
+            "remove it from /etc/docker/certs.d",
+        );
+        well.facts.hosts.shadowing.clear();
+        well.facts.engine.as_mut().unwrap().version = "26.1.5".to_owned();
+        told(
+            &super::check(&well.facts),
+            Health::Warning,
+            "this engine does not read it",
+            "use `registry-mirrors`",
+        );
     }
 }

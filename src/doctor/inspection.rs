@@ -116,3 +116,73 @@ const INSTALL: &str =
     "ramgate install --level strict; it makes what is missing, and restarts the engine";
 /// Two months before the end.
 const DAYS_MAX: i64 = 670;
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use ramgate_egress::NewAuthority;
+
+    use super::super::Health;
+    use super::super::tests::{check as told, well};
+    use super::*;
+
+    fn inspection(hosts: &[&str]) -> Inspection {
+        let hosts: Vec<_> = hosts.iter().map(|host| host.parse().unwrap()).collect();
+        let made = NewAuthority::make(&hosts, SystemTime::now()).unwrap();
+        Inspection {
+            authority: Authority::read(&made.certificate, &made.key)
+                .map_err(|error| error.to_string()),
+            made: Some(Timestamp::now()),
+            trusted: Ok(PathBuf::from("/etc/ssl/certs/ramgate.pem")),
+        }
+    }
+
+    #[test]
+    fn an_authority_that_is_not_trusted_not_for_all_or_old_is_told() {
+        let mut well = well();
+        assert_eq!(check(&well.facts), []);
+        // Those of the policy of a host where all is well.
+        let sound = || inspection(&["docker.io", "hub.docker.com", "registry.example"]);
+        well.facts.inspection = Some(sound());
+        let found = check(&well.facts);
+        assert_eq!(
+            found[0].says,
+            "the engine trusts it by /etc/ssl/certs/ramgate.pem; it is good for the policy's registries alone"
+        );
+
+        let install = "ramgate install --level strict";
+        well.facts.inspection = Some(Inspection {
+            trusted: Err("the engine does not trust it"),
+            ..sound()
+        });
+        told(
+            &check(&well.facts),
+            Health::Bad,
+            "the engine does not trust it: what is pulled",
+            install,
+        );
+        well.facts.inspection = Some(inspection(&["docker.io", "hub.docker.com"]));
+        told(
+            &check(&well.facts),
+            Health::Bad,
+            "so that pulls fail: registry.example",
+            install,
+        );
+        well.facts.inspection = Some(Inspection {
+            authority: Err("no key".to_owned()),
+            ..sound()
+        });
+        told(&check(&well.facts), Health::Bad, "no key", install);
+        let days =
+            |days: i64| Timestamp::from_second(well.facts.now.as_second() - days * 86_400).ok();
+        let made = days(700);
+        well.facts.inspection = Some(Inspection { made, ..sound() });
+        told(
+            &check(&well.facts),
+            Health::Warning,
+            "is 700 days old",
+            "ramgate egress ca rotate",
+        );
+    }
+}

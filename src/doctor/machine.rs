@@ -52,7 +52,13 @@ fn room(place: &Path) -> Option<Finding> {
         .stdin(Stdio::null())
         .output()
         .ok()?;
-    let free = free_kibibytes(&String::from_utf8_lossy(&output.stdout))?;
+    scarce(
+        place,
+        free_kibibytes(&String::from_utf8_lossy(&output.stdout))?,
+    )
+}
+
+fn scarce(place: &Path, free: u64) -> Option<Finding> {
     (free < FREE_MIN_KIBIBYTES).then(|| {
         let (place, free) = (place.display(), free / 1024);
         Finding::bad(
@@ -74,7 +80,46 @@ const FREE_MIN_KIBIBYTES: u64 = 512 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::super::Health;
+    use super::super::tests::{check as told, well};
     use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_back_is_bad() {
+        let mut well = well();
+        assert_eq!(clock(&well.facts).health, Health::Ok);
+        // A little is what file systems differ by.
+        let file = std::fs::File::open(&well.facts.settings.policy_path).unwrap();
+        file.set_modified(SystemTime::now() + Duration::from_secs(30))
+            .unwrap();
+        assert_eq!(clock(&well.facts).health, Health::Ok);
+        well.facts.now = "2020-01-01T00:00:00Z".parse().unwrap();
+        told(
+            &[clock(&well.facts)],
+            Health::Bad,
+            "the policy's file is from the future: it is 2020-01-01",
+            "set the clock",
+        );
+    }
+
+    #[test]
+    fn little_room_is_bad_and_the_place_is_named() {
+        let place = Path::new("/var/lib/ramgate");
+        assert_eq!(scarce(place, FREE_MIN_KIBIBYTES), None);
+        let found = scarce(place, 100 * 1024).unwrap();
+        told(
+            &[found],
+            Health::Bad,
+            "100 MiB are free at /var/lib/ramgate",
+            "make room at /var/lib/ramgate",
+        );
+        // A real one, whatever it is.
+        let here = room(Path::new("/"));
+        assert!(here.is_none_or(|found| found.says.contains("free at /;")));
+        assert_eq!(room(Path::new("/nonexistent")), None);
+    }
 
     #[test]
     fn room_is_read_from_df() {

@@ -69,8 +69,13 @@ fn forbidden(path: &Path, mask: u32, says: &str, fix: bool) -> Option<Finding> {
 
 fn group(socket: &Path) -> Option<Finding> {
     let found = fs::metadata(socket).ok()?;
+    shared(socket, found.gid(), found.mode())
+}
+
+/// A finding if a group of others may use `socket`.
+fn shared(socket: &Path, gid: u32, mode: u32) -> Option<Finding> {
     let shown = socket.display();
-    (found.gid() != 0 && found.mode() & 0o070 != 0).then(|| {
+    (gid != 0 && mode & 0o070 != 0).then(|| {
         Finding::bad(
             CHECK,
             format!("{shown} belongs to a group, whose members make containers past the engine"),
@@ -97,6 +102,8 @@ const CHECK: &str = "permissions";
 
 #[cfg(test)]
 mod tests {
+    use super::super::Health;
+    use super::super::tests::{check, well};
     use super::*;
 
     #[test]
@@ -115,6 +122,54 @@ mod tests {
             forbidden(&directory.path().join("none"), 0o777, "", false),
             None
         );
+    }
+
+    #[test]
+    fn a_socket_of_containerd_that_others_may_use_is_bad() {
+        let socket = Path::new("/run/containerd/containerd.sock");
+        assert_eq!(shared(socket, 0, 0o660), None);
+        assert_eq!(shared(socket, 999, 0o600), None);
+        check(
+            &[shared(socket, 999, 0o660).unwrap()],
+            Health::Bad,
+            "/run/containerd/containerd.sock belongs to a group",
+            "chgrp root /run/containerd/containerd.sock",
+        );
+    }
+
+    #[test]
+    fn files_of_ramgates_that_others_may_change_are_found_and_mended() {
+        let well = well();
+        let settings = &well.facts.settings;
+        let policy = settings.policy_path.clone();
+        let audit = settings.audit.path.clone();
+        fs::set_permissions(&policy, Permissions::from_mode(0o664)).unwrap();
+        fs::set_permissions(&audit, Permissions::from_mode(0o644)).unwrap();
+        let of = |findings: Vec<Finding>, path: &Path| {
+            let named = |finding: &Finding| finding.says.contains(&path.display().to_string());
+            findings.into_iter().filter(named).collect::<Vec<_>>()
+        };
+        let found = super::check(&well.facts, false);
+        check(
+            &of(found.clone(), &policy),
+            Health::Bad,
+            "may be changed by others than root: its mode is 664",
+            "chmod 644 ",
+        );
+        check(
+            &of(found, &audit),
+            Health::Bad,
+            "is open to others than root: its mode is 644",
+            "chmod 600 ",
+        );
+        let mended = of(super::check(&well.facts, true), &policy);
+        assert!(
+            mended[0].health == Health::Ok
+                && mended[0].says.ends_with("its mode was 664 and is now 644"),
+            "{mended:?}"
+        );
+        assert_eq!(of(super::check(&well.facts, false), &policy), []);
+        assert_eq!(fs::metadata(&audit).unwrap().mode() & 0o777, 0o600);
     }
 
     #[test]

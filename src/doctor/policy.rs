@@ -14,7 +14,7 @@ use crate::live_policy;
 pub(crate) struct PolicyFiles {
     pub(crate) policy: Policy,
     /// See [`live_policy::digest`].
-    digest: String,
+    pub(super) digest: String,
     files: Vec<(PathBuf, Value)>,
 }
 
@@ -147,6 +147,8 @@ const CHECK: &str = "policy";
 
 #[cfg(test)]
 mod tests {
+    use super::super::Health;
+    use super::super::tests::{Well, check as told, well};
     use super::*;
 
     #[test]
@@ -189,6 +191,67 @@ mod tests {
             PolicyFiles::read(&path)
                 .unwrap_err()
                 .contains("10-site.json")
+        );
+    }
+
+    #[test]
+    fn a_policy_that_is_not_in_force_is_bad_and_its_age_is_told() {
+        let mut well = well();
+        let day = std::time::Duration::from_secs(86_400);
+        let file = std::fs::File::open(&well.facts.settings.policy_path).unwrap();
+        file.set_modified(std::time::SystemTime::now() - 40 * day)
+            .unwrap();
+        let sound = super::check(&well.facts);
+        assert!(
+            sound[0]
+                .says
+                .ends_with("is valid and in force, and was changed 40 days ago"),
+            "{sound:?}"
+        );
+
+        let standing = well.facts.vitals.clone();
+        let vitals = |well: &mut Well, change: &dyn Fn(&mut crate::live_policy::Standing)| {
+            let mut vitals = standing.clone().unwrap().unwrap();
+            change(&mut vitals.policy);
+            well.facts.vitals = Ok(Some(vitals));
+        };
+        vitals(&mut well, &|policy| {
+            policy.digest = Some("another".to_owned())
+        });
+        told(
+            &super::check(&well.facts),
+            Health::Bad,
+            "not what the files say now",
+            "systemctl reload ramgate",
+        );
+        vitals(&mut well, &|policy| {
+            policy.error = Some("line 1".to_owned())
+        });
+        let validate = "mend it until `ramgate policy validate /";
+        told(
+            &super::check(&well.facts),
+            Health::Bad,
+            "an older policy is in force: line 1",
+            validate,
+        );
+        vitals(&mut well, &|_| {});
+
+        let path = well.facts.settings.policy_path.clone();
+        std::fs::write(&path, r#"{ "version": 1, "mode": "audit" }"#).unwrap();
+        well.facts.policy = PolicyFiles::read(&path);
+        told(
+            &super::check(&well.facts)[..1],
+            Health::Bad,
+            "its mode is audit",
+            "set `mode` to `enforce`",
+        );
+        std::fs::write(&path, "{").unwrap();
+        well.facts.policy = PolicyFiles::read(&path);
+        told(
+            &super::check(&well.facts),
+            Health::Bad,
+            "policy.json",
+            validate,
         );
     }
 }

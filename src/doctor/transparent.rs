@@ -1,5 +1,6 @@
 //! Whether what containers fetch by themselves is sent to the network gate, where the settings say that it takes it.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -11,9 +12,15 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     let Some(transparent) = egress.and_then(|egress| egress.transparent.as_ref()) else {
         return Vec::new();
     };
+    let standing = Standing::of(transparent.listen);
+    vec![finding(standing, lasts(), transparent.listen)]
+}
+
+/// `lasts`: whether the rules are put in force again when the host is restarted.
+fn finding(standing: Standing, lasts: bool, listen: SocketAddr) -> Finding {
     let apply = "run `ramgate egress nft apply`, and enable `ramgate-nft.service` for it to last";
-    let finding = match Standing::of(transparent.listen) {
-        Standing::InForce if lasts() => Finding::ok(
+    match standing {
+        Standing::InForce if lasts => Finding::ok(
             CHECK,
             "what they fetch by themselves is sent to the network gate",
         ),
@@ -25,8 +32,7 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
         Standing::Elsewhere => Finding::bad(
             CHECK,
             format!(
-                "the firewall's rules are there, and lead nowhere that ramgate listens ({})",
-                transparent.listen
+                "the firewall's rules are there, and lead nowhere that ramgate listens ({listen})"
             ),
             apply,
         ),
@@ -40,8 +46,7 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
             format!("whether what they fetch by themselves is judged is not known: {error}"),
             "ask again as root, with `nft` installed",
         ),
-    };
-    vec![finding]
+    }
 }
 
 /// Whether they are put in force again when the host is restarted; without systemd, nobody here knows.
@@ -58,3 +63,42 @@ fn lasts() -> bool {
 }
 
 const CHECK: &str = "containers";
+
+#[cfg(test)]
+mod tests {
+    use super::super::Health;
+    use super::super::tests::check;
+    use super::*;
+
+    #[test]
+    fn rules_that_are_missing_or_lead_elsewhere_are_bad() {
+        let listen = SocketAddr::from(([0, 0, 0, 0], 5054));
+        let finding = |standing, lasts| finding(standing, lasts, listen);
+        assert_eq!(finding(Standing::InForce, true).health, Health::Ok);
+        check(
+            &[finding(Standing::InForce, false)],
+            Health::Warning,
+            "until this host is restarted",
+            "systemctl enable --now ramgate-nft.service",
+        );
+        let apply = "run `ramgate egress nft apply`";
+        check(
+            &[finding(Standing::Elsewhere, true)],
+            Health::Bad,
+            "lead nowhere that ramgate listens (0.0.0.0:5054)",
+            apply,
+        );
+        check(
+            &[finding(Standing::Absent, true)],
+            Health::Bad,
+            "goes past the network gate",
+            apply,
+        );
+        check(
+            &[finding(Standing::Unknown("no `nft`".to_owned()), true)],
+            Health::Warning,
+            "is not known: no `nft`",
+            "as root, with `nft` installed",
+        );
+    }
+}

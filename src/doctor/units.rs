@@ -12,23 +12,51 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
         .args(["is-active", "ramgate.socket"])
         .stdin(Stdio::null())
         .output();
-    let finding = match state {
-        Ok(output) if output.status.success() => Finding::ok(
+    vec![finding(state.ok().map(|output| output.status.success()))]
+}
+
+/// `held`: whether systemd holds it; `None` where there is no systemd.
+fn finding(held: Option<bool>) -> Finding {
+    match held {
+        Some(true) => Finding::ok(
             CHECK,
             "systemd holds the plugin's socket while ramgate restarts",
         ),
-        Ok(_) => Finding::warning(
+        Some(false) => Finding::warning(
             CHECK,
             "systemd does not hold the plugin's socket: while ramgate restarts, requests to the engine fail",
             "systemctl enable --now ramgate.socket",
         ),
-        Err(_) => Finding::warning(
+        None => Finding::warning(
             CHECK,
             "there is no systemd: while ramgate restarts, requests to the engine fail",
             "restart it when nothing depends on the engine's answers",
         ),
-    };
-    vec![finding]
+    }
 }
 
 const CHECK: &str = "socket activation";
+
+#[cfg(test)]
+mod tests {
+    use super::super::Health;
+    use super::super::tests::check;
+    use super::*;
+
+    #[test]
+    fn a_socket_that_systemd_does_not_hold_is_told_with_what_makes_it() {
+        assert_eq!(finding(Some(true)).health, Health::Ok);
+        check(
+            &[finding(Some(false))],
+            Health::Warning,
+            "systemd does not hold the plugin's socket",
+            "systemctl enable --now ramgate.socket",
+        );
+        check(
+            &[finding(None)],
+            Health::Warning,
+            "there is no systemd",
+            "restart it when nothing depends",
+        );
+    }
+}

@@ -10,7 +10,7 @@ const POLICY: &str = r#"{ "version": 1,
 
 /// The ID that an answer ends with: its body, or without one its status line.
 #[track_caller]
-fn id(answer: &str) -> String {
+pub(crate) fn id(answer: &str) -> String {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let line = head.lines().next().unwrap();
     let text = if body.is_empty() { line } else { body };

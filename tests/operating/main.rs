@@ -7,5 +7,7 @@
 )]
 
 mod audit;
+mod collector;
+mod doctor;
 mod monitoring;
 mod served;

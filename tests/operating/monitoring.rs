@@ -51,7 +51,11 @@ fn empty_registry() -> SocketAddr {
 #[test]
 fn every_metric_that_alerts_and_dashboard_name_is_served() {
     let upstream = json!({ "url": format!("http://{}", empty_registry()) });
-    let settings = json!({ "mirror": { "upstreams": { "registry.test": upstream } } });
+    let settings = json!({
+        "mirror": { "upstreams": { "registry.test": upstream } },
+        // Nobody is there.
+        "otlp": { "endpoint": "http://127.0.0.1:9" },
+    });
     let policy = r#"{ "version": 1, "registries": [ { "host": "registry.test" } ] }"#;
     let served = Served::start(policy, &settings, |_| {});
     // What is counted by a label that is only then known.

@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -12,6 +13,8 @@ use serde_json::{Value, json};
 pub(crate) struct Served {
     folder: tempfile::TempDir,
     ramgate: Child,
+    /// What it reads while it runs.
+    kept: Mutex<Vec<tempfile::TempDir>>,
     pub(crate) mirror: SocketAddr,
     pub(crate) egress: SocketAddr,
     pub(crate) metrics: SocketAddr,
@@ -52,6 +55,7 @@ impl Served {
         let served = Self {
             folder,
             ramgate,
+            kept: Mutex::default(),
             mirror,
             egress,
             metrics,
@@ -60,6 +64,11 @@ impl Served {
             served.wait_for(address);
         }
         served
+    }
+
+    /// Keeps `folder` for as long.
+    pub(crate) fn keep(&self, folder: tempfile::TempDir) {
+        self.kept.lock().unwrap().push(folder);
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -127,8 +136,23 @@ impl Drop for Served {
 
 /// Sends one request, and reads the whole answer.
 pub(crate) fn ask(address: SocketAddr, method: &str, target: &str, host: &str) -> String {
+    ask_with(address, method, target, host, &[])
+}
+
+/// The same, with headers.
+pub(crate) fn ask_with(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    host: &str,
+    headers: &[(&str, &str)],
+) -> String {
+    let headers: String = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
     let request =
-        format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n");
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
