@@ -3,8 +3,6 @@
 //!
 //! One lab after the other: `cargo test --features engines --test transparent -- registries`.
 
-#[path = "transparent/hello.rs"]
-mod hello;
 #[path = "transparent/trials.rs"]
 mod trials;
 #[path = "transparent/world.rs"]

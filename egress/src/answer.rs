@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
-use http_body_util::{Either, Empty, Full};
+use http_body_util::{BodyExt as _, Either, Empty, Full};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use ramgate_policy::{Denial, Host};
@@ -57,6 +57,13 @@ pub(crate) fn registry_address(target: &Target, registry: &Host, id: DecisionId)
         target.host()
     );
     refused(StatusCode::FORBIDDEN, &text, id)
+}
+
+/// Inside of a tunnel that is read, a request is for another host than the tunnel.
+pub(crate) fn other_host(id: DecisionId) -> Response<InspectedBody> {
+    let text = "ramgate: the request names another host than its tunnel leads to";
+    let answer = said(StatusCode::BAD_REQUEST, text, &format!(" (id {id})"));
+    answer.map(|body| body.map_err(|never| match never {}).boxed_unsync())
 }
 
 /// The daemon came past here, which is all that was to be seen.
@@ -112,8 +119,11 @@ fn plain(status: StatusCode, text: &str) -> Answer {
 }
 
 fn ending(status: StatusCode, text: &str, end: &str) -> Answer {
-    let body = Full::from(format!("{text}{end}\n"));
-    let mut answer = Response::new(Either::Left(Either::Left(body)));
+    said(status, text, end).map(|body| Either::Left(Either::Left(body)))
+}
+
+fn said(status: StatusCode, text: &str, end: &str) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::from(format!("{text}{end}\n")));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(

@@ -57,9 +57,10 @@ pub(crate) fn outgoing(
     proxy: Option<&UpstreamProxy>,
 ) -> Result<Request<Incoming>, http::Error> {
     let (mut parts, body) = request.into_parts();
-    let path = parts
-        .uri
-        .path_and_query()
+    // Before a fragment there may be a path without a letter, which would go out as none.
+    let path = parts.uri.path_and_query();
+    let path = path
+        .filter(|path| path.as_str() != "/")
         .cloned()
         .unwrap_or_else(|| PathAndQuery::from_static("/"));
     parts.uri = match proxy {

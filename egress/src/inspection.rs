@@ -8,9 +8,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri};
+use http::{Request, Response, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -27,6 +26,7 @@ use tower::util::BoxCloneSyncService;
 use tracing::{debug, warn};
 
 use crate::activity::Activity;
+use crate::answer;
 use crate::audit::{self, Client};
 use crate::authority::Authority;
 use crate::client_hello::{ClientHello, InvalidHello, Opening};
@@ -197,9 +197,7 @@ impl Inspection {
                 client,
                 Instant::now(),
             );
-            return refused(&format!(
-                "ramgate: the request names another host than its tunnel leads to (id {id})"
-            ));
+            return answer::other_host(id);
         }
         // Origin-form, whichever way it came.
         if let Some(path) = request.uri().path_and_query().cloned() {
@@ -233,13 +231,6 @@ fn names_only(request: &Request<Incoming>, host: &Host, port: u16) -> bool {
     header.to_str().is_ok_and(same)
         && authority.is_none_or(|authority| same(authority.as_str()))
         && request.uri().path().starts_with('/')
-}
-
-fn refused(text: &str) -> Response<InspectedBody> {
-    let body = Full::from(format!("{text}\n")).map_err(|never| match never {});
-    let mut response = Response::new(body.boxed_unsync());
-    *response.status_mut() = StatusCode::BAD_REQUEST;
-    response
 }
 
 /// Certificates are good by the wall clock.

@@ -7,7 +7,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Response};
 use ramgate_policy::{Action, Denial, Digest, Grant, Registry, Repository, Subject};
 use ramgate_provenance::{DecisionId, TraceContext};
-use tracing::field::display;
 
 use crate::path::{InvalidPath, Target};
 

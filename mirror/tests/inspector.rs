@@ -306,6 +306,43 @@ async fn an_upload_with_a_form_is_refused() {
     assert_eq!(taken(&world.registry), Vec::<[String; 4]>::new());
 }
 
+/// The registry would take the start of the connection's next request for that content, and what follows in it for a request.
+#[tokio::test]
+async fn a_request_for_content_has_no_length_of_its_own() {
+    let lengths: Arc<Mutex<Vec<bool>>> = Arc::default();
+    let noted = Arc::clone(&lengths);
+    let router = Router::new().fallback(move |request: Request| {
+        let has = request.headers().contains_key(header::CONTENT_LENGTH);
+        noted.lock().unwrap().push(has);
+        async { answer(StatusCode::OK, &[], "{}") }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let policy = format!(r#"{{ "version": 1, "registries": [{{ "host": "{REGISTRY}" }}] }}"#);
+    let (mirror, policy, _folder) = mirror(address, &policy, None);
+    let inspector = Inspector::new(mirror, policy);
+    let smuggled = "GET /v2/other/app/manifests/1 HTTP/1.1\r\n\r\n";
+    for (method, path) in [
+        (Method::GET, "/v2/".to_owned()),
+        (Method::GET, "/v2/acme/app/tags/list".to_owned()),
+        (Method::GET, format!("/v2/acme/app/blobs/{BLOB}")),
+        (Method::HEAD, format!("/v2/acme/app/blobs/{BLOB}")),
+    ] {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONTENT_LENGTH, smuggled.len())
+            .body(Body::from(smuggled))
+            .unwrap();
+        let registry = REGISTRY.parse().unwrap();
+        inspector
+            .respond(&registry, 443, &Subject::Daemon, request)
+            .await;
+    }
+    assert_eq!(*lengths.lock().unwrap(), [false; 4]);
+}
+
 #[tokio::test]
 async fn a_push_goes_through_with_its_content() {
     let world = world().await;

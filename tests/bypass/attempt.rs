@@ -80,6 +80,8 @@ pub(crate) enum Act {
     Egress(Vec<Request>),
     /// A shell command next to the engine.
     Sh(String),
+    /// Bytes through a tunnel of the network gate; in the control to where it would lead, with nothing between.
+    Tunnel(Tunnel),
 }
 
 /// A request, as bytes would have it.
@@ -94,6 +96,25 @@ pub(crate) struct Request {
     /// Whether the answers to those before it are awaited, as a client does that keeps its connection. Else it is pipelined.
     #[serde(default)]
     pub(crate) wait: bool,
+}
+
+/// A tunnel, and what is said in it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Tunnel {
+    /// As in `files.example:443`.
+    pub(crate) to: String,
+    /// Where it leads, if `/etc/hosts` does not say so.
+    pub(crate) leads: Option<String>,
+    /// As in requests.
+    pub(crate) say: String,
+    /// How many bytes of it go out at once. All, unless given.
+    pub(crate) split: Option<usize>,
+    /// Whether it is said before the tunnel is open.
+    #[serde(default)]
+    pub(crate) early: bool,
+    /// How many such tunnels there are, one after the other.
+    pub(crate) times: Option<usize>,
 }
 
 /// What is added to the head of a request. A `Host` where there is none, and `Connection: close` to the last, unless `raw`.
@@ -123,6 +144,8 @@ pub(crate) enum Goal {
     Started,
     /// A registry or host that is not allowed was reached, or Docker Hub was asked for a repository that is not.
     Asked,
+    /// A server that is allowed was asked for another host: by TLS, or by a request.
+    Named,
     /// Docker Hub was reached at all.
     HubReached,
     /// Something went up to a registry.
@@ -216,6 +239,10 @@ fn check(attempt: &Attempt) -> Result<()> {
         Act::Engine(requests) | Act::Mirror(requests) | Act::Egress(requests) => ensure!(
             !requests.is_empty() && requests.iter().all(|request| !request.head.is_empty()),
             "a request has a head"
+        ),
+        Act::Tunnel(tunnel) => ensure!(
+            tunnel.to.contains(':') && !tunnel.say.is_empty() && tunnel.split != Some(0),
+            "a tunnel leads to a port, and something is said in it"
         ),
         Act::Sh(command) => ensure!(!command.is_empty(), "a command says something"),
     }

@@ -1,13 +1,14 @@
 //! Where attempts are made: one engine, behind ramgate, or as a control beside a ramgate that allows everything.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use ramgate_lab::{EngineKind, Lab, LabOptions, Steering};
+use ramgate_lab::{EngineKind, Lab, LabOptions, Overheard, Steering};
 use serde_json::{Value, json};
 
-use crate::attempt::{Act, Attempt, Goal, Request};
+use crate::attempt::{Act, Attempt, Goal, Request, Tunnel};
 use crate::vocabulary::{self, Vocabulary};
 use crate::wire;
 use crate::world::{self, Finding, State};
@@ -25,6 +26,8 @@ pub(crate) enum Gates {
 #[derive(Debug)]
 pub(crate) struct Stage {
     lab: Lab,
+    /// Where nobody has any business.
+    overheard: Vec<Overheard>,
     gates: Gates,
     vocabulary: Vocabulary,
     /// The start of every attempt without a `given`: one allowed image.
@@ -63,23 +66,32 @@ impl Stage {
         let lab = Lab::start(kind, &LabOptions::default())?;
         vocabulary::publish(&lab)?;
         let (policy, steering) = match gates {
-            Gates::InForce => (Lab::policy(), Steering::STANDARD),
+            Gates::InForce => (policy(), Steering::STANDARD),
             Gates::Open => (open_policy(), Steering::default()),
         };
-        lab.install_ramgate(ramgate, &policy, &settings())?;
+        lab.install_ramgate(ramgate, &policy, &settings(gates))?;
+        let overheard = equip(&lab)?;
+        if gates == Gates::InForce {
+            let authority = ["egress", "ca", "init"];
+            lab.run("/usr/local/bin/ramgate", &authority)?
+                .expect_success()?;
+        }
         lab.start_ramgate()?;
         lab.steer_engine(steering)?;
-        equip(&lab)?;
         lab.start_engine()?;
         let mut stage = Self {
             vocabulary: Vocabulary::new(kind)?,
             lab,
+            overheard,
             gates,
             bare: State::default(),
             given: Vec::new(),
             before: State::default(),
             now: State::default(),
         };
+        if gates == Gates::InForce {
+            stage.shell(REGISTRY_IS_OPEN)?;
+        }
         stage.shell(PULL_ALPINE)?;
         stage.bare = State::of(&stage.lab)?;
         stage.before = stage.bare.clone();
@@ -93,10 +105,12 @@ impl Stage {
         for upstream in self.lab.upstreams() {
             upstream.forget();
         }
+        self.overheard.iter().for_each(Overheard::forget);
         let answer = self.act(&attempt.act)?;
         self.now = State::of(&self.lab)?;
         let mut findings = self.now.findings(&self.before);
         findings.extend(world::reached(&self.lab, attempt.goal));
+        findings.extend(self.overheard());
         findings.extend(world::given_away(&answer, &self.vocabulary)?);
         let answer = String::from_utf8_lossy(&answer);
         Ok(Outcome {
@@ -136,7 +150,7 @@ impl Stage {
         for command in commands {
             self.shell(command)?;
         }
-        self.policy(&Lab::policy())
+        self.policy(&policy())
     }
 
     /// Writes a policy and waits until it is in force. A control keeps its own.
@@ -176,6 +190,7 @@ impl Stage {
             }
             Act::Mirror(requests) => self.gate(MIRROR, requests),
             Act::Egress(requests) => self.gate(EGRESS, requests),
+            Act::Tunnel(tunnel) => self.tunnel(tunnel),
             Act::Sh(command) => {
                 let command = self.vocabulary.fill(command)?;
                 let run = self.lab.command("sh").args(["-c", &command]);
@@ -186,6 +201,48 @@ impl Stage {
                     .into_bytes())
             }
         }
+    }
+
+    fn tunnel(&self, tunnel: &Tunnel) -> Result<Vec<u8>> {
+        let mut answers = Vec::new();
+        for _ in 0..tunnel.times.unwrap_or(1) {
+            let by_proxy = self.gates == Gates::InForce;
+            let address = if by_proxy {
+                EGRESS.parse()?
+            } else {
+                self.leads(tunnel)?
+            };
+            let socket = self.lab.connect(address)?;
+            let (patience, vocabulary) = (GATE_PATIENCE, &self.vocabulary);
+            answers.extend(wire::converse(
+                socket, tunnel, by_proxy, patience, vocabulary,
+            )?);
+        }
+        Ok(answers)
+    }
+
+    /// Where a tunnel leads, by the lab's names.
+    fn leads(&self, tunnel: &Tunnel) -> Result<SocketAddr> {
+        if let Some(address) = &tunnel.leads {
+            return Ok(address.parse()?);
+        }
+        let (host, port) = tunnel.to.rsplit_once(':').context("there is no port")?;
+        let hosts = self.lab.read_file("/etc/hosts")?;
+        let line = hosts
+            .lines()
+            .find(|line| line.split_whitespace().skip(1).any(|name| name == host));
+        let address = line.and_then(|line| line.split_whitespace().next());
+        let address = address.with_context(|| format!("`{host}` leads nowhere"))?;
+        Ok(format!("{address}:{port}").parse()?)
+    }
+
+    fn overheard(&self) -> impl Iterator<Item = Finding> {
+        let places = self.overheard.iter();
+        let visited = places.filter(|place| place.connections() > 0);
+        visited.map(|place| Finding {
+            goal: Goal::Asked,
+            detail: format!("{} was reached", place.address()),
+        })
     }
 
     fn gate(&self, address: &str, requests: &[Request]) -> Result<Vec<u8>> {
@@ -290,20 +347,52 @@ impl Outcome {
     }
 }
 
-/// Gives the lab what attempts need: more names for what is denied, and a git.
-fn equip(lab: &Lab) -> Result<()> {
+/// Gives the lab what attempts need: more names for what is denied, a git, and places to stray to.
+fn equip(lab: &Lab) -> Result<Vec<Overheard>> {
     let hosts = lab.read_file("/etc/hosts")?;
     lab.write_file("/etc/hosts", format!("{hosts}{HOSTS}"))?;
     lab.write_file("/usr/local/bin/git", GIT)?;
     lab.run("chmod", &["755", "/usr/local/bin/git"])?
         .expect_success()?;
-    Ok(())
+    lab.serve_turning_name("turning.example", &TURNS)?;
+    let overhear = |address: &&str| lab.overhear(address.parse()?);
+    STRAY.iter().map(overhear).collect()
+}
+
+/// Of Docker Hub and `files.example` as in every lab, one registry that is reached directly and one that is read on the way.
+fn policy() -> Value {
+    let mut policy = Lab::policy();
+    let more = [
+        (
+            "/registries",
+            json!([{ "host": "docker.io", "via": "mirror" }, { "host": "direct.example", "via": "direct" },
+            { "host": "direct.example:80", "via": "direct" }, { "host": "read.example", "repositories": ["acme/**"] }]),
+        ),
+        (
+            "/egress/hosts",
+            json!([
+                "files.example",
+                "loopback.example",
+                "renamed.example",
+                "turning.example"
+            ]),
+        ),
+    ];
+    for (key, value) in more {
+        if let Some(place) = policy.pointer_mut(key) {
+            *place = value;
+        }
+    }
+    policy
 }
 
 /// Hosts inside count as named, so that what stops a way to them is the policy and not their address.
-fn settings() -> Value {
+fn settings(gates: Gates) -> Value {
     let mut settings = Lab::settings();
-    for host in ["denied.example", "10.231.0.11"] {
+    if let (Gates::InForce, Some(settings)) = (gates, settings.as_object_mut()) {
+        settings.insert("egress".to_owned(), json!({ "inspect": true }));
+    }
+    for host in ["denied.example", "read.example", "10.231.0.11"] {
         let upstream = json!({ "url": format!("https://{host}"), "ca-file": Lab::CA_FILE });
         if let Some(Value::Object(upstreams)) = settings.pointer_mut("/mirror/upstreams") {
             upstreams.insert(host.to_owned(), upstream);
@@ -333,6 +422,9 @@ fn open_policy() -> Value {
 const HOSTS: &str = "\
 10.231.0.10 mirror.gcr.io
 10.231.0.11 fresh.example mirror.docker.io docker.io.fresh.example
+10.231.0.12 renamed.example xn--dnied-dsa.example xn--fles-1pa.example low_line.example
+10.231.0.13 quay.io
+127.0.0.1 loopback.example
 10.231.0.12 github.com below.files.example files.example.fresh.example notfiles.example
 ";
 /// The engines' roots have no git, and without one dockerd fetches no repositories: one that fetches what it is told.
@@ -344,6 +436,16 @@ for argument; do
 done
 "#;
 
+/// A name that leads to the server of files when it is asked for first, and then to the host itself.
+const TURNS: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 231, 0, 13), Ipv4Addr::LOCALHOST];
+const STRAY: [&str; 4] = [
+    "127.0.0.1:443",
+    "127.0.0.1:80",
+    "10.231.0.13:22",
+    "10.231.0.13:5000",
+];
+/// What comes of attempts on a registry's tunnel would say nothing if it were closed.
+const REGISTRY_IS_OPEN: &str = "curl --silent --fail --insecure --proxy http://127.0.0.1:5051 https://direct.example/hello.txt | grep files.example";
 const PULL_ALPINE: &str = "docker pull alpine:3";
 const MIRROR: &str = "127.0.0.1:5050";
 const EGRESS: &str = "127.0.0.1:5051";

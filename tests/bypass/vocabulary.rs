@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result, ensure};
-use ramgate_lab::{EngineKind, Image, Lab};
+use ramgate_lab::{EngineKind, Image, Lab, hello, hello_in_records};
+
+use crate::wire::unescape;
 
 /// A repository on a stand-in, and whether the corpus's policy allows it.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +90,9 @@ impl Vocabulary {
     }
 
     fn word(&self, word: &str) -> Result<String> {
+        if let Some(hello) = client_hello(word)? {
+            return Ok(hello.iter().map(|byte| format!("\\x{byte:02x}")).collect());
+        }
         if let Some((text, times)) = word.rsplit_once('*') {
             return Ok(text.repeat(times.parse()?));
         }
@@ -105,6 +110,21 @@ impl Vocabulary {
         });
         Ok(found.map(String::as_str))
     }
+}
+
+/// `hello NAME…`: a ClientHello with these names. `hello-ech` has an encrypted one beside it, `hello-records` comes in two records.
+fn client_hello(word: &str) -> Result<Option<Vec<u8>>> {
+    let mut words = word.split(' ');
+    let kind = words.next().unwrap_or_default();
+    if !["hello", "hello-ech", "hello-records"].contains(&kind) {
+        return Ok(None);
+    }
+    let names = words.map(unescape).collect::<Result<Vec<_>>>()?;
+    let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+    Ok(Some(match kind {
+        "hello-records" => hello_in_records(&names),
+        _ => hello(&names, kind == "hello-ech"),
+    }))
 }
 
 /// Whether a label of this text marks allowed content.

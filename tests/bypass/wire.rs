@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::attempt::{Framing, Request};
+use crate::attempt::{Framing, Request, Tunnel};
 use crate::vocabulary::Vocabulary;
 
 /// A connection whose reads can be given a time.
@@ -42,6 +42,40 @@ pub(crate) fn exchange(
         // A server that has already refused and closed is an answer, too.
         if connection.write_all(&bytes).is_err() {
             break;
+        }
+    }
+    read_until(&mut connection, patience, &mut answer)?;
+    Ok(answer)
+}
+
+/// Says what is to be said in a tunnel, which `connection` first asks a proxy for if there is one, and returns all that comes back.
+pub(crate) fn converse(
+    mut connection: impl Connection,
+    tunnel: &Tunnel,
+    by_proxy: bool,
+    patience: Duration,
+    vocabulary: &Vocabulary,
+) -> Result<Vec<u8>> {
+    let mut answer = Vec::new();
+    let mut said = unescape(&vocabulary.fill(&tunnel.say)?)?;
+    if by_proxy {
+        let to = &tunnel.to;
+        let head = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\n").into_bytes();
+        if tunnel.early {
+            said = [head, said].concat();
+        } else {
+            connection.write_all(&head)?;
+            read_until(&mut connection, BETWEEN, &mut answer)?;
+        }
+    }
+    let pieces = said.chunks(tunnel.split.unwrap_or(said.len()));
+    for piece in pieces {
+        // As above.
+        if connection.write_all(piece).is_err() {
+            break;
+        }
+        if tunnel.split.is_some() {
+            std::thread::sleep(SEGMENT);
         }
     }
     read_until(&mut connection, patience, &mut answer)?;
@@ -129,7 +163,7 @@ fn chunks(body: &[u8], size: usize) -> Vec<u8> {
 }
 
 /// Turns `\xff` into the byte; all else stays.
-fn unescape(text: &str) -> Result<Vec<u8>> {
+pub(crate) fn unescape(text: &str) -> Result<Vec<u8>> {
     let mut pieces = text.split("\\x");
     let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
     for piece in pieces {
@@ -160,5 +194,7 @@ fn read_until(
     }
 }
 
+/// Long enough for a piece to go out by itself.
+const SEGMENT: Duration = Duration::from_millis(2);
 /// Enough for an answer without a pull.
 const BETWEEN: Duration = Duration::from_millis(300);

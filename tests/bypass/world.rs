@@ -170,6 +170,17 @@ pub(crate) fn reached(lab: &Lab, goal: Goal) -> Vec<Finding> {
             );
         }
     }
+    let files = lab.files_host();
+    let named = files.server_names().into_iter();
+    let named = named.filter(|name| name.as_deref() != Some(FILES_HOST));
+    let asked = files.requests().into_iter().filter(|request| {
+        let host = request.host.split(':').next();
+        host != Some(FILES_HOST) && host != Some(READ_HOST)
+    });
+    let named = named.map(|name| format!("TLS for {name:?}"));
+    for what in named.chain(asked.map(|request| request.to_string())) {
+        found(Goal::Named, format!("{FILES_HOST}'s server had {what}"));
+    }
     let hub = lab.docker_hub();
     for request in hub.requests() {
         let of_denied = request.path.contains("evil");
@@ -249,5 +260,9 @@ fn text(value: &Value, pointer: &str) -> String {
         .to_owned()
 }
 
+/// What the server of files is allowed to be asked for.
+const FILES_HOST: &str = "files.example";
+/// And by the gate that reads what goes there.
+const READ_HOST: &str = "read.example";
 /// What the names of all that is denied have in common.
 const DENIED_WORDS: [&str; 2] = ["evil", "ghcr.io"];

@@ -14,7 +14,7 @@ use ramgate_catalog::Catalog;
 use ramgate_egress::{Egress, NoProxy, UpstreamProxy};
 use ramgate_mirror::{Config, Inspector, Mirror, Place, Storage, Upstream};
 use ramgate_plugin::{Authorizer, Engine, Gates, Identity, Registrar};
-use ramgate_policy::{Policy, Repository, Steering};
+use ramgate_policy::{Policy, Repository, Steering, Subject};
 use ramgate_provenance::{Canaries, Delegations, Ledger, Record, Way};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -184,7 +184,7 @@ impl World {
             ("inspection: blob", &blob),
         ] {
             let host = registry.parse().unwrap();
-            let answer = self.inspector.respond(&host, 443, get(what)).await;
+            let answer = self.inspector.respond(&host, 443, &Subject::Daemon, get(what)).await;
             let cell = Cell::of(answer).await;
             add(question, Sight::Daemon, vec![cell; callers.len()]);
         }

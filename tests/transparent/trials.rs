@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use ramgate_lab::Lab;
+use ramgate_lab::{Lab, hello};
 use serde_json::json;
 
-use crate::hello::hello;
 use crate::world::{CURL, TRUST, World, policy, settings};
 
 pub(crate) type Trial = (&'static str, fn(&World) -> Result<()>);
@@ -176,16 +175,16 @@ fn nameless(world: &World) -> Result<()> {
             .curl(&["--insecure", url])?
             .expect_failure("access denied")?;
     }
-    let refused = world.send("203.0.113.13", "443", &hello(None, false))?;
+    let refused = world.send("203.0.113.13", "443", &hello(&[], false))?;
     ensure!(refused == DENIED, "no server name: {refused}");
-    let refused = world.send("203.0.113.12", "443", &hello(Some("denied.example"), true))?;
+    let refused = world.send("203.0.113.12", "443", &hello(&[b"denied.example"], true))?;
     ensure!(refused == DENIED, "ECH: {refused}");
-    let refused = world.send("203.0.113.11", "443", &hello(Some("ghcr.io"), true))?;
+    let refused = world.send("203.0.113.11", "443", &hello(&[b"ghcr.io"], true))?;
     ensure!(refused == DENIED, "ECH to a registry: {refused}");
     // In two segments, and with what is no host's name.
-    let refused = world.send("203.0.113.10", "443", &hello(Some("203.0.113.10"), false))?;
+    let refused = world.send("203.0.113.10", "443", &hello(&[b"203.0.113.10"], false))?;
     ensure!(refused == DENIED, "an address as a name: {refused}");
-    let refused = world.send("203.0.113.10", "443", &hello(Some("a b"), false))?;
+    let refused = world.send("203.0.113.10", "443", &hello(&[b"a b"], false))?;
     ensure!(refused == UNREADABLE, "no name: {refused}");
     world.untouched(world.lab.docker_hub())
 }

@@ -9,7 +9,6 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use ramgate_egress::{Authority, Inspect, Inspected, Inspection, NewAuthority};
 use ramgate_policy::Subject;
-use ramgate_policy::Subject;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -210,6 +210,8 @@ impl Exchange<'_> {
         let (parts, _) = request.into_parts();
         let mut url = target(base, parts.uri.path(), parts.uri.query());
         let mut headers = outgoing(&parts.headers);
+        // A length without its content would make the start of the connection's next request, whosever it is, that content.
+        headers.remove(header::CONTENT_LENGTH);
         // The digest is of the content, not of a coding of it.
         headers.insert(header::ACCEPT_ENCODING, IDENTITY);
         for _ in 0..=REDIRECTS_MAX {
@@ -248,14 +250,16 @@ impl Exchange<'_> {
         let (parts, body) = request.into_parts();
         let url = target(base, parts.uri.path(), parts.uri.query());
         upstream.judge(&url)?;
-        let mut outgoing = upstream
-            .client
-            .request(parts.method.clone(), url)
-            .headers(outgoing(&parts.headers));
-        if !matches!(parts.method, Method::GET | Method::HEAD) {
+        let mut headers = outgoing(&parts.headers);
+        let mut outgoing = upstream.client.request(parts.method.clone(), url);
+        if matches!(parts.method, Method::GET | Method::HEAD) {
+            // As in `fetch`.
+            headers.remove(header::CONTENT_LENGTH);
+        } else {
             outgoing = outgoing.body(reqwest::Body::wrap_stream(body.into_data_stream()));
         }
-        let response = outgoing.send().await.map_err(UpstreamError::unreachable)?;
+        let sent = outgoing.headers(headers).send().await;
+        let response = sent.map_err(UpstreamError::unreachable)?;
         self.learn(&response);
         Ok(response)
     }
@@ -320,8 +324,12 @@ fn outgoing(headers: &HeaderMap) -> HeaderMap {
     headers.remove(header::HOST);
     headers.remove(header::EXPECT);
     // What was judged is what is asked for: nothing beside the line of the request may say otherwise to the registry.
-    for name in READ_OTHERWISE {
-        headers.remove(name);
+    let named: Vec<HeaderName> = headers.keys().cloned().collect();
+    for name in named {
+        let begins = |prefix: &&str| name.as_str().starts_with(*prefix);
+        if READ_OTHERWISE.iter().any(|prefix| begins(&prefix)) {
+            headers.remove(name);
+        }
     }
     headers
 }
@@ -363,19 +371,27 @@ fn respond(status: StatusCode, headers: &HeaderMap, body: Body) -> Response<Body
     response
 }
 
-/// By these, servers and what stands before them take another method, path or host than the request's own.
-const READ_OTHERWISE: [&str; 11] = [
+/// By headers that begin so, servers and what stands before them take another method, path or host than the request's own. No client of
+/// registries sends any.
+const READ_OTHERWISE: [&str; 18] = [
+    "base-url",
+    "content-location",
+    "destination",
     "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-prefix",
-    "x-forwarded-proto",
-    "x-forwarded-uri",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-url",
-    "x-rewrite-url",
+    "proxy-",
+    "x-accel-",
+    "x-backend",
+    "x-envoy-",
+    "x-forward",
+    "x-host",
+    "x-http-",
+    "x-method",
+    "x-original",
+    "x-override",
+    "x-proxy",
+    "x-real-",
+    "x-rewrite",
+    "x-sendfile",
 ];
 const OF_CONTENT: [HeaderName; 5] = [
     header::ACCEPT,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,6 +20,7 @@ use crate::engine::EngineKind;
 use crate::image::Image;
 use crate::name_server::{self, Names};
 use crate::network::{Network, address};
+use crate::overheard::Overheard;
 use crate::registry::Registry;
 use crate::token::Realm;
 use crate::upstream::{Behind, Site, Upstream};
@@ -290,17 +291,47 @@ impl Lab {
         let names: Names = DOCKER_HUB
             .names
             .iter()
-            .map(|name| ((*name).to_owned(), hub))
+            .map(|name| ((*name).to_owned(), [hub].into()))
             .collect();
+        self.serve_names(names)?;
+        self.write_file("/etc/hosts", hosts(&[GHCR, DENIED_HOST, FILES_HOST]))
+    }
+
+    /// From now on DNS gives `name` these addresses, one each time that it is asked, the last for ever.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::serve_docker_hubs_names_by_dns`]; one of the two may be called.
+    pub fn serve_turning_name(&self, name: &str, addresses: &[Ipv4Addr]) -> Result<()> {
+        let addresses = addresses.iter().copied().collect();
+        self.serve_names([(name.to_owned(), addresses)].into())
+    }
+
+    /// Listens at `address` and counts who comes: next to the engine where that is loopback, else beside the stand-ins.
+    ///
+    /// # Errors
+    ///
+    /// When somebody listens there.
+    pub fn overhear(&self, address: SocketAddr) -> Result<Overheard> {
+        let runtime = self.runtime.as_ref().context("the lab is ending")?;
+        let listener = if address.ip().is_loopback() {
+            self.network.listen(address)?
+        } else {
+            Network::open(&self.path("/run/netns/upstream"))?.listen(address)?
+        };
+        Overheard::start(listener, runtime.handle())
+    }
+
+    fn serve_names(&self, names: Names) -> Result<()> {
+        let server = address(DOCKER_HUB.last);
         let upstream = Network::open(&self.path("/run/netns/upstream"))?;
-        let socket = upstream.receive(SocketAddr::new(hub.into(), DNS_PORT))?;
+        let socket = upstream.receive(SocketAddr::new(server, DNS_PORT))?;
         socket.set_nonblocking(true)?;
         let runtime = self.runtime.as_ref().context("the lab is ending")?;
         let _inside = runtime.enter(); // tokio's sockets want one
         let socket = tokio::net::UdpSocket::from_std(socket)?;
         runtime.spawn(name_server::serve(socket, names));
-        self.write_file("/etc/hosts", hosts(&[GHCR, DENIED_HOST, FILES_HOST]))?;
-        self.write_file("/etc/resolv.conf", format!("nameserver {hub}\n"))
+        self.write_file("/etc/resolv.conf", format!("nameserver {server}\n"))
     }
 
     /// Connects to an address as seen from next to the engine.
@@ -520,7 +551,7 @@ const DENIED_HOST: Site = Site {
 };
 const FILES_HOST: Site = Site {
     last: 13,
-    names: &["files.example"],
+    names: &["files.example", "direct.example", "read.example"],
     realm: None,
 };
 const DNS_PORT: u16 = 53;

@@ -20,7 +20,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::server::Acceptor;
 
 use crate::authority::Authority;
 use crate::image::Image;
@@ -92,6 +94,7 @@ struct Shared {
     behind: Behind,
     connections: AtomicUsize,
     requests: Mutex<Vec<Request>>,
+    server_names: Mutex<Vec<Option<String>>>,
     fault: Mutex<Option<Fault>>,
 }
 
@@ -109,7 +112,7 @@ impl Upstream {
         runtime: &Handle,
     ) -> Result<Self> {
         let address = address(site.last);
-        let tls = TlsAcceptor::from(authority.server(site.names)?);
+        let tls = authority.server(site.names)?;
         let http = network.listen(SocketAddr::new(address, 80))?;
         let https = network.listen(SocketAddr::new(address, 443))?;
         let shared = Arc::new(Shared {
@@ -117,6 +120,7 @@ impl Upstream {
             behind,
             connections: AtomicUsize::new(0),
             requests: Mutex::default(),
+            server_names: Mutex::default(),
             fault: Mutex::default(),
         });
         let _inside = runtime.enter(); // tokio's listeners want one
@@ -150,10 +154,16 @@ impl Upstream {
         requests
     }
 
+    /// The names that TLS has asked this host for so far, whatever came of it.
+    pub fn server_names(&self) -> Vec<Option<String>> {
+        lock(&self.shared.server_names).clone()
+    }
+
     /// Starts to count from zero.
     pub fn forget(&self) {
         self.shared.connections.store(0, Ordering::SeqCst);
         lock(&self.shared.requests).clear();
+        lock(&self.shared.server_names).clear();
     }
 
     /// Makes this host misbehave, or behave again.
@@ -291,7 +301,7 @@ impl Shared {
 async fn accept(
     shared: Arc<Shared>,
     listener: tokio::net::TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<ServerConfig>>,
 ) -> std::io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
@@ -304,7 +314,13 @@ async fn accept(
             match tls {
                 None => serve(shared, "http", stream).await,
                 Some(tls) => {
-                    if let Ok(stream) = tls.accept(stream).await {
+                    let Ok(start) = LazyConfigAcceptor::new(Acceptor::default(), stream).await
+                    else {
+                        return;
+                    };
+                    let name = start.client_hello().server_name().map(str::to_owned);
+                    lock(&shared.server_names).push(name);
+                    if let Ok(stream) = start.into_stream(tls).await {
                         serve(shared, "https", stream).await;
                     }
                 }
