@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use libtest_mimic::{Arguments, Trial};
-use ramgate_lab::{Builder, EngineKind, Lab, LabOptions, Output, Steering};
+use ramgate_lab::{Builder, EngineKind, Image, Lab, LabOptions, Output, Steering};
 use serde_json::{Value, json};
 
 /// The network gate alone.
@@ -38,6 +38,7 @@ fn on(kind: EngineKind) -> Result<()> {
     let result = set_up(&lab)
         .and_then(|()| allowed(&lab))
         .and_then(|()| refused(&lab))
+        .and_then(|()| by_badge(&lab))
         .and_then(|()| untouched(&lab));
     result.map_err(|error| error.context(lab.report()))
 }
@@ -47,6 +48,8 @@ fn set_up(lab: &Lab) -> Result<()> {
     let mut settings = Lab::settings();
     if let Some(settings) = settings.as_object_mut() {
         settings.insert("egress".to_owned(), json!({ "inspect": true }));
+        let catalog = json!({ "url": "https://files.example", "ca-file": Lab::CA_FILE });
+        settings.insert("catalog".to_owned(), catalog);
     }
     lab.install_ramgate(
         Path::new(env!("CARGO_BIN_EXE_ramgate")),
@@ -128,6 +131,36 @@ fn refused(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
+/// By what Docker Hub says of a namespace, where nothing but the network gate is asked.
+fn by_badge(lab: &Lab) -> Result<()> {
+    for (repository, badge) in [
+        ("publisher/app", "verified_publisher"),
+        ("project/app", "open_source"),
+    ] {
+        let image = Image::busybox(&format!("docker.io/{repository}:1"))?;
+        lab.docker_hub().push(repository, "1", &image)?;
+        let namespace = repository.split('/').next().unwrap_or_default();
+        let organization = json!({ "orgname": namespace, "badge": badge }).to_string();
+        let path = format!("/v2/orgs/{namespace}/");
+        lab.files_host().put_file(&path, organization)?;
+    }
+    lab.docker_hub().forget();
+    lab.docker(&["pull", "publisher/app:1"])?.expect_success()?;
+    let sponsored = "sponsored open source images not allowed";
+    denied(lab.docker(&["pull", "project/app:1"])?, sponsored)?;
+    for builder in Builder::ALL {
+        let build = |from: &str| lab.build(builder, "acme/built:1", &format!("FROM {from}:1\n"));
+        build("publisher/app")?.expect_success()?;
+        denied(build("project/app")?, sponsored)?;
+        lab.docker(&["rmi", "-f", "acme/built:1"])?;
+    }
+    let reached = lab.docker_hub().requests_under("/v2/project/");
+    ensure!(reached.is_empty(), "it was asked for: {reached:?}");
+    let asked = lab.files_host().requests_under("/v2/orgs/project/").len();
+    ensure!(asked == 1, "Docker Hub was asked {asked} times");
+    Ok(())
+}
+
 /// Hosts that are no registries are not decrypted: the certificate is the site's own.
 fn untouched(lab: &Lab) -> Result<()> {
     let site = lab.curl(&[
@@ -171,7 +204,7 @@ fn policy() -> Value {
             { "host": "docker.io" },
             { "host": "ghcr.io", "repositories": ["acme/**"], "actions": ["pull", "push"] },
         ],
-        "docker-hub": { "organizations": ["acme"], "official": "allow" },
+        "docker-hub": { "organizations": ["acme"], "official": "allow", "verified-publisher": "allow" },
         "local-images": { "build": "allow", "unknown": "allow" },
         "egress": { "hosts": ["files.example"] },
     })

@@ -139,7 +139,9 @@ impl Reason {
 
     fn rule(&self) -> String {
         match self {
-            Self::RegistryNotAllowed(_) | Self::RepositoryNotAllowed(_) => "registries".to_owned(),
+            Self::RegistryNotAllowed(_) | Self::RepositoryNotAllowed(_) | Self::NotDirect(..) => {
+                "registries".to_owned()
+            }
             Self::ActionNotAllowed(_, _, rule) => rule.as_ref().to_owned(),
             Self::CategoryNotAllowed(_, category) => category.rule().to_owned(),
             Self::CategoryUnknown(..) => Category::Community.rule().to_owned(),
@@ -149,7 +151,6 @@ impl Reason {
                 format!("local-images.{}", kind.key())
             }
             Self::HostNotAllowed(..) | Self::DockerHubOnlyByMirror(_) => "egress".to_owned(),
-            Self::NotDirect(registry, _) => format!("registries[{registry}]"),
         }
     }
 

@@ -368,7 +368,7 @@ impl Policy {
             if !open && !lists(&hub) {
                 return Err(self.deny(Reason::HostNotAllowed(hub, port)));
             }
-            let rule = RuleName::Fixed("registries[docker.io]");
+            let rule = RuleName::Fixed(if open { NO_LIST } else { "registries" });
             let via = self.via(&hub, steering);
             // Read, or nothing but a token that whoever reads will want.
             if steering.inspect
@@ -418,10 +418,13 @@ impl Policy {
         } else {
             Registry::new(host.clone(), port)
         };
+        // Then each request is judged by itself, by the drop-ins too.
+        let is_read = steering.inspect && self.via(&registry, steering) == Via::Inspect;
         for drop_in in &self.drop_ins {
             let reason = if !drop_in.opens(&registry, host, port) {
                 Reason::HostNotAllowed(registry.clone(), port)
-            } else if is_hub && drop_in.hub.is_some() && !steering.docker_hub_by_mirror {
+            } else if is_hub && drop_in.hub.is_some() && !steering.docker_hub_by_mirror && !is_read
+            {
                 Reason::DockerHubOnlyByMirror(host.clone())
             } else {
                 continue;
@@ -448,7 +451,25 @@ impl Policy {
     }
 
     fn deny(&self, reason: Reason) -> Denial {
-        Denial::new(reason, self.contact.clone())
+        let drop_in = self.due_to(&reason).map(|drop_in| &drop_in.name);
+        let denial = |reason| Denial::new(reason, self.contact.clone());
+        match drop_in {
+            Some(name) => denial(reason).by_drop_in(name),
+            None => denial(reason),
+        }
+    }
+
+    /// The drop-in without which the policy, as it is written, would not say so.
+    fn due_to(&self, reason: &Reason) -> Option<&DropIn> {
+        let is_written = match reason {
+            Reason::IdentityRequired => self.written_identity,
+            Reason::LocalImageNotAllowed(kind) | Reason::GatesNotInForce(kind) => {
+                self.local.rule(*kind) == self.written_local.rule(*kind)
+            }
+            _ => return None,
+        };
+        let mut drop_ins = self.drop_ins.iter().filter(|_| !is_written);
+        drop_ins.find(|drop_in| drop_in.says(reason))
     }
 }
 

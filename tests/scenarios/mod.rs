@@ -16,7 +16,7 @@ pub(crate) mod trials;
 use trials::Scenario;
 
 /// Every scenario, by name.
-pub(crate) const SCENARIOS: [(&str, Scenario); 22] = [
+pub(crate) const SCENARIOS: [(&str, Scenario); 23] = [
     (
         "an_official_image_is_pulled_through_the_mirror_and_runs",
         pulls::official_image,
@@ -33,6 +33,10 @@ pub(crate) const SCENARIOS: [(&str, Scenario); 22] = [
     (
         "a_publisher_is_known_by_its_badge_and_for_no_longer",
         categories::by_badge,
+    ),
+    (
+        "a_category_holds_in_builds_services_copies_and_the_cache",
+        categories::everywhere,
     ),
     (
         "what_is_cached_is_refused_once_docker_hub_is_off_the_list",

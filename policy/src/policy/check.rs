@@ -51,10 +51,10 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// The hosts that were opened, if there are no findings.
-    pub(super) fn finish(self) -> Result<Hosts, Findings> {
+    /// The hosts that the registries need, if there are no findings.
+    pub(super) fn finish(self) -> Result<RegistryHosts, Findings> {
         Findings::none_of(self.findings)?;
-        Ok(self.hosts)
+        Ok(self.registry_hosts)
     }
 
     pub(super) fn version(&mut self, version: u64) {

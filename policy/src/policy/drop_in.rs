@@ -14,12 +14,13 @@ use super::check::Check;
 use super::file::{DockerHubFile, RegistryFile, Switch, WatchMode};
 use crate::action::{Action, Right};
 use crate::category::Category;
+use crate::denial::Reason;
 use crate::document::{Document, Findings};
 use crate::host::{Host, Registry};
-use crate::hosts::Hosts;
 use crate::hub::HubRules;
-use crate::local::LocalRule;
+use crate::local::{LocalImage, LocalRule};
 use crate::registries::{Listing, Registries, RegistryPattern};
+use crate::registry_hosts::RegistryHosts;
 use crate::repository::Repository;
 
 /// A file of `policy.d` as it is written.
@@ -66,7 +67,9 @@ pub(super) struct DropIn {
     pub(super) name: Arc<str>,
     pub(super) registries: Option<Registries>,
     pub(super) hub: Option<HubRules>,
-    hosts: Hosts,
+    hosts: RegistryHosts,
+    local: LocalPart,
+    requires_identity: bool,
 }
 
 // === impl DropIn ===
@@ -74,9 +77,27 @@ pub(super) struct DropIn {
 impl DropIn {
     /// Whether it lets the daemon connect to `registry`, be it an allowed one or a host that one needs.
     pub(super) fn opens(&self, registry: &Registry, host: &Host, port: u16) -> bool {
-        self.registries.as_ref().is_none_or(|registries| {
-            registries.lists(registry) || self.hosts.rule(host, port).is_some()
-        })
+        self.registries
+            .as_ref()
+            .is_none_or(|registries| registries.lists(registry) || self.hosts.name(host, port))
+    }
+
+    /// Whether it is this one that a denial is due to, of those that no rule of names or hosts gives.
+    pub(super) fn says(&self, reason: &Reason) -> bool {
+        match reason {
+            Reason::IdentityRequired => self.requires_identity,
+            Reason::LocalImageNotAllowed(kind) => self.local.rule(*kind) == Some(LocalRule::Deny),
+            Reason::GatesNotInForce(kind) => self.local.rule(*kind) == Some(LocalRule::Gated),
+            Reason::RegistryNotAllowed(_)
+            | Reason::RepositoryNotAllowed(_)
+            | Reason::ActionNotAllowed(..)
+            | Reason::CategoryNotAllowed(..)
+            | Reason::CategoryUnknown(..)
+            | Reason::OriginUnclear(_)
+            | Reason::HostNotAllowed(..)
+            | Reason::DockerHubOnlyByMirror(_)
+            | Reason::NotDirect(..) => false,
+        }
     }
 }
 
@@ -112,12 +133,15 @@ impl Policy {
         if file.watch == Some(WatchMode::Stop) {
             self.watch = WatchMode::Stop;
         }
-        self.require_identity |= file.subjects.require_identity == Some(true);
+        let requires_identity = file.subjects.require_identity == Some(true);
+        self.require_identity |= requires_identity;
         self.drop_ins.push(DropIn {
             name: Arc::from(name),
             registries,
             hub,
             hosts,
+            local: document.value.local_images,
+            requires_identity,
         });
         Ok(self)
     }
@@ -222,6 +246,18 @@ fn sample(pattern: &str) -> String {
 // === impl LocalPart ===
 
 impl LocalPart {
+    const fn rule(&self, kind: LocalImage) -> Option<LocalRule> {
+        match kind {
+            LocalImage::Build => self.build,
+            LocalImage::Builder => self.builder,
+            LocalImage::Load => self.load,
+            LocalImage::Import => self.import,
+            LocalImage::Commit => self.commit,
+            LocalImage::Tag => self.tag,
+            LocalImage::Unknown => self.unknown,
+        }
+    }
+
     /// Each key that is stated: its name, what `ours` says, what it says. In order of what is looser.
     fn rules(
         &self,

@@ -10,8 +10,9 @@ mod registries;
 use thiserror::Error;
 
 use super::drop_in::DropInFile;
-use super::file::{PolicyFile, WatchMode};
+use super::file::{Containers, PolicyFile, RegistryFile, WatchMode};
 use crate::document::{Document, Findings};
+use crate::registries::RegistryPattern;
 
 /// A policy into which drop-ins were folded.
 #[derive(Clone, Debug)]
@@ -69,6 +70,12 @@ impl Folded {
                     })?
                 }
             };
+            if self.file.egress.containers == Containers::Pass && self.forgets(&both) {
+                self.file.egress.containers = Containers::Deny;
+                self.notes.push(format!(
+                    "{name}: egress.containers is deny: the policy lists registries that are left out, and what is no longer known for one would pass"
+                ));
+            }
             self.file.registries = Some(both);
         }
         if let Some(theirs) = &drop_in.docker_hub {
@@ -82,5 +89,13 @@ impl Folded {
         }
         self.file.subjects.require_identity |= drop_in.subjects.require_identity == Some(true);
         Ok(())
+    }
+
+    /// Whether the policy lists a registry that `registries` does not, and of which nobody would know any more that it is one.
+    fn forgets(&self, registries: &[RegistryFile]) -> bool {
+        let pattern = |entry: &RegistryFile| RegistryPattern::parse(&entry.host).ok();
+        let kept: Vec<_> = registries.iter().filter_map(pattern).collect();
+        let mut ours = self.file.registries.iter().flatten().filter_map(pattern);
+        ours.any(|ours| !kept.iter().any(|kept| kept.covers(&ours)))
     }
 }
