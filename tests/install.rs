@@ -4,6 +4,8 @@
 #[path = "installing/failing.rs"]
 mod failing;
 mod installing;
+#[path = "installing/rootless.rs"]
+mod rootless;
 #[path = "installing/rules.rs"]
 mod rules;
 mod steps;
@@ -55,6 +57,13 @@ fn main() {
                 .map_err(|error| format!("{error:#}").into())
         })
     });
+    let rootless = [EngineKind::Docker26_1, EngineKind::Docker28_5].map(|kind| {
+        let name = format!("a user's own engine is set up and left, {kind}");
+        Trial::test(name, move || {
+            rootless::a_users_own_engine_is_set_up_and_left(kind)
+                .map_err(|error| format!("{error:#}").into())
+        })
+    });
     let without = Trial::test("an installation without systemd uses commands", || {
         without_systemd().map_err(|error| format!("{error:#}").into())
     });
@@ -63,7 +72,11 @@ fn main() {
     arguments.test_threads = arguments.test_threads.or(Some(2));
     libtest_mimic::run(
         &arguments,
-        booted.chain(rebooted).chain([without]).collect(),
+        booted
+            .chain(rebooted)
+            .chain(rootless)
+            .chain([without])
+            .collect(),
     )
     .exit()
 }

@@ -52,6 +52,9 @@ pub(crate) struct Record {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) rules_ran: bool,
     backups: u64,
+    /// The directories that were made for the state directory to lie in, the outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    made: Vec<PathBuf>,
 }
 
 /// One change that was, or was about to be, made.
@@ -100,6 +103,13 @@ impl Journal {
     /// When it cannot be read, or another process has it open.
     pub(crate) fn open(state_directory: &Path) -> anyhow::Result<Self> {
         let directory = state_directory.join(DIRECTORY);
+        let mut made: Vec<PathBuf> = state_directory
+            .ancestors()
+            .skip(1)
+            .take_while(|around| !around.exists())
+            .map(Path::to_owned)
+            .collect();
+        made.reverse();
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -113,7 +123,10 @@ impl Journal {
             }
             Err(fs::TryLockError::Error(error)) => return Err(error.into()),
         }
-        let record = read(&directory)?.unwrap_or_default();
+        let record = read(&directory)?.unwrap_or_else(|| Record {
+            made,
+            ..Record::default()
+        });
         Ok(Self {
             directory,
             record,
@@ -179,9 +192,12 @@ impl Journal {
         write(&self.directory.join(FILE), &text)
     }
 
-    /// Removes the journal: nothing is left to be put back.
-    pub(crate) fn remove(self) -> anyhow::Result<()> {
-        fs::remove_dir_all(&self.directory).with_context(|| self.directory.display().to_string())
+    /// Removes the journal: nothing is left to be put back. The directories that were made for it to lie in, which go last and only
+    /// if nothing is in them.
+    pub(crate) fn remove(self) -> anyhow::Result<Vec<PathBuf>> {
+        fs::remove_dir_all(&self.directory)
+            .with_context(|| self.directory.display().to_string())?;
+        Ok(self.record.made)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::install::entry::Entry;
 use crate::install::host::{HOSTS_FILE, Host};
 use crate::install::journal::Record;
 use crate::install::json_file::{Edit, Edited, InvalidJson, JsonFile};
+use crate::install::level::Level;
 use crate::install::step::{Content, Part, Step};
 
 /// A plan that is being made.
@@ -51,6 +52,24 @@ impl<'a> Draft<'a> {
                 "level {installed} is installed, which is more than {wanted}: `ramgate uninstall` takes it out, and then `ramgate \
                  install --level {wanted}` sets up less"
             ));
+        }
+    }
+
+    /// A user's engine has a network of its own.
+    pub(super) fn refuse_more(&mut self) {
+        if self.host.layout.user.is_some() && self.choices.level > Level::Plugin {
+            self.problems.push(
+                "an engine in rootless mode has a network of its own, from which it reaches neither mirror nor proxy on this host: what \
+                 holds there is `--level plugin`"
+                    .to_owned(),
+            );
+        }
+        if self.host.layout.user.is_some() && !self.host.systemd {
+            self.problems.push(
+                "there is no systemd of this user's: log in as the user, as with ssh or `machinectl shell`; or set it up by hand, see \
+                 `Rootless Docker` in docs/install.md"
+                    .to_owned(),
+            );
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::gates::allowed;
 use super::{Draft, Route, authority, strings};
-use crate::install::host::{BINARY, CERTIFICATES, HOSTS_FILE, PROXY_DROP_IN};
+use crate::install::host::{CERTIFICATES, HOSTS_FILE, PROXY_DROP_IN};
 use crate::install::json_file::Edit;
 use crate::install::step::Part;
 use crate::install::unit;
@@ -51,6 +51,10 @@ fn is_ours_to_set_up(draft: &mut Draft<'_>) -> bool {
         .is_some_and(|running| running.managed_plugin)
     {
         "ramgate is a managed plugin of this engine already; take it out as docs/install.md says, or keep it and leave this"
+    } else if docker.major.is_some_and(|major| major < USERS_PLUGINS)
+        && draft.host.layout.user.is_some()
+    {
+        "an engine of 20.10 in rootless mode finds no plugin that its user may set up; upgrade it"
     } else {
         return true;
     };
@@ -61,9 +65,11 @@ fn is_ours_to_set_up(draft: &mut Draft<'_>) -> bool {
 /// Which plugins are asked, and in which order.
 fn plugins(draft: &mut Draft<'_>) {
     let socket = draft.host.settings.plugin_socket.as_deref();
-    if socket != Some(Path::new(PLUGIN_SOCKET)) {
+    let place = &draft.host.layout.plugin_socket;
+    if socket != Some(place) {
         draft.problems.push(format!(
-            "settings: `plugin.socket` has to be {PLUGIN_SOCKET}, where the engine looks for a plugin of the name `ramgate`"
+            "settings: `plugin.socket` has to be {}, where the engine looks for a plugin of the name `ramgate`",
+            place.display()
         ));
     }
     let others = of_daemon_json(draft, &["authorization-plugins"]);
@@ -162,7 +168,7 @@ fn proxy(draft: &mut Draft<'_>, egress: SocketAddr) -> Vec<Edit> {
     }
     if draft.host.systemd && docker.unit.is_some() {
         let text = unit::PROXY_DROP_IN.replace("http://127.0.0.1:5051", &url);
-        let path = Path::new(unit::DIRECTORY).join(PROXY_DROP_IN);
+        let path = draft.host.layout.units.join(PROXY_DROP_IN);
         draft.file(
             &path,
             Part::Engine,
@@ -180,7 +186,7 @@ fn proxy(draft: &mut Draft<'_>, egress: SocketAddr) -> Vec<Edit> {
 }
 
 fn has_drop_in(draft: &Draft<'_>) -> bool {
-    let path = Path::new(unit::DIRECTORY).join(PROXY_DROP_IN);
+    let path = draft.host.layout.units.join(PROXY_DROP_IN);
     draft.host.entry(&path).content().is_some()
 }
 
@@ -266,8 +272,9 @@ fn conflicts(draft: &mut Draft<'_>) {
         {
             draft.problems.push(format!(
                 "dockerd is started with `{flag}`, and does not start when `{key}` stands in daemon.json too: move what the flag says \
-                 into {} and restart the engine, then run {BINARY} again",
-                draft.host.docker.daemon_json.display()
+                 into {} and restart the engine, then run {} again",
+                draft.host.docker.daemon_json.display(),
+                draft.host.layout.binary.display()
             ));
         }
     }
@@ -286,7 +293,8 @@ fn without_password(url: &str) -> String {
     }
 }
 
-const PLUGIN_SOCKET: &str = "/run/docker/plugins/ramgate.sock";
+/// 20.10 looks for plugins in the system's directories alone, whoever runs it. Tried on 26.1 and 28.5.
+const USERS_PLUGINS: u32 = 23;
 /// Go proxies no loopback address anyway; to say so is for those who read it.
 const NO_PROXY: &str = "localhost,127.0.0.0/8,::1";
 /// No `server` and no `host`: as if there were no file, and `_default` does not count.

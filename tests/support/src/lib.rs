@@ -32,6 +32,7 @@
 //! the next lab removes them.
 
 mod authority;
+mod borrowed;
 mod command;
 mod directory;
 mod engine;
@@ -40,7 +41,6 @@ mod image;
 mod lab;
 mod name_server;
 mod network;
-mod nft;
 mod ramgate;
 mod recorder;
 mod registry;
