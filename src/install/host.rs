@@ -8,9 +8,10 @@ use anyhow::Context as _;
 
 use super::docker::Docker;
 use super::entry::Entry;
-use super::journal::{Journal, Record};
+use super::journal::Journal;
 use super::layout::Layout;
 use super::probe;
+use super::record::Record;
 use super::step::below;
 use super::unit;
 use crate::inspection::AuthorityFiles;

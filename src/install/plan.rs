@@ -7,7 +7,9 @@ mod authority;
 mod draft;
 mod engine;
 mod gates;
+mod notes;
 mod rules;
+mod steering;
 
 use std::path::PathBuf;
 

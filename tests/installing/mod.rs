@@ -123,10 +123,13 @@ pub(crate) fn lay_out(lab: &Lab) -> Result<()> {
     put_program(lab, &format!("{CHECKOUT}/target/release/ramgate"), &built)?;
     lab.name_docker_hub()?;
     lab.install_nft()?;
-    lab.write_file(
-        DAEMON_JSON,
-        "{\n\t\"log-level\": \"info\",\n\t\"debug\": false\n}",
-    )
+    let store = if lab.kind().has_containerd_store() {
+        ",\n\t\"features\": { \"containerd-snapshotter\": true }"
+    } else {
+        ""
+    };
+    let own = format!("{{\n\t\"log-level\": \"info\",\n\t\"debug\": false{store}\n}}");
+    lab.write_file(DAEMON_JSON, own)
 }
 
 /// The program that is tried.
