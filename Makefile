@@ -72,6 +72,7 @@ test-engines: provision
 # Installation and undo on booted Debians: as the README has them, killed on the way, and with whatever fails. Minutes.
 test-install: provision
 	$(ROOT) tests/support/provision-nft
+	$(ROOT) tests/support/provision-rootless
 	$(ROOT) cargo test --locked -p ramgate --features engines --test install
 # Every way to an image, on every engine, at the levels standard and strict, against the map in docs/egress.md. Ten minutes.
 test-coverage: provision

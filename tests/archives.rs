@@ -1,19 +1,21 @@
 //! What is shipped beside the Debian package: the tarball on a booted Debian, and the mirror's image in an engine, by the compose file
 //! that comes with it.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod shipped;
+
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use ramgate_lab::{EngineKind, Lab, LabOptions, Output, Server};
 use serde_json::json;
+use shipped::made;
 
 #[test]
 fn the_tarball_is_unpacked_installs_and_goes() -> Result<()> {
     let lab = Lab::start(EngineKind::Docker26_1, &LabOptions::default())?;
     lab.name_docker_hub()?;
-    let archive = made("tarball", |name| name.ends_with("-linux-gnu.tar.gz"))?;
+    let archive = made("tarball", &[], |name| name.ends_with("-linux-gnu.tar.gz"))?;
     std::fs::copy(archive, lab.path("/root/ramgate.tar.gz"))?;
     let server = lab.boot()?;
     tarball(&server).with_context(|| server.journal("ramgate").unwrap_or_default())
@@ -57,7 +59,7 @@ fn tarball(server: &Server<'_>) -> Result<()> {
 fn the_mirrors_image_serves_under_its_compose_file() -> Result<()> {
     let lab = Lab::start(EngineKind::Docker28_5, &LabOptions::default())?;
     lab.start_engine()?;
-    let archive = made("container", |name| name == "ramgate-mirror.tar")?;
+    let archive = made("container", &[], |name| name == "ramgate-mirror.tar")?;
     std::fs::copy(archive, lab.path("/root/ramgate-mirror.tar"))?;
     container(&lab).with_context(|| lab.report())
 }
@@ -160,25 +162,6 @@ fn served(lab: &Lab) -> Result<()> {
         "{denied}"
     );
     Ok(())
-}
-
-/// Makes a target of the Makefile, and finds what it made.
-fn made(target: &str, is_it: impl Fn(&str) -> bool) -> Result<PathBuf> {
-    let directory: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join(target);
-    let _ = std::fs::remove_dir_all(&directory);
-    let output = Command::new("make")
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["--no-print-directory", target, "PROFILE=dev"])
-        .arg(format!("DIST={}", directory.display()))
-        .output()?;
-    ensure!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let mut files = std::fs::read_dir(&directory)?.flatten();
-    let found = files.find(|file| file.file_name().to_str().is_some_and(&is_it));
-    Ok(found.context("nothing was made")?.path())
 }
 
 const PLACE: &str = "/srv/mirror";

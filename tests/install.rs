@@ -3,7 +3,11 @@
 
 #[path = "installing/failing.rs"]
 mod failing;
+#[path = "installing/found.rs"]
+mod found;
 mod installing;
+#[path = "installing/rootless.rs"]
+mod rootless;
 #[path = "installing/rules.rs"]
 mod rules;
 mod steps;
@@ -23,26 +27,37 @@ type Act = fn(&Lab, &Site<'_>) -> Result<()>;
 
 /// On a Debian of its own for each engine, booted with systemd: what follows, beside the others.
 fn main() {
-    let acts: [(&str, Act); 3] = [
+    let stores: &[EngineKind] = &EngineKind::ALL;
+    let acts: [(&str, &[EngineKind], Act); 4] = [
         (
             "an installation enforces and leaves no trace",
+            stores,
             |lab, site| {
-                the_readme_holds(site)?;
+                let told = the_readme_holds(site)?;
+                report(&format!("{}: {told}", lab.kind()));
                 lab.name_docker_hub()?;
                 from_nothing_to_enforced_and_back(lab, site)?;
                 the_plugin_alone_stops_no_container(lab, site, &[])
             },
         ),
-        ("level strict reads what goes to registries", |lab, site| {
-            strict::registries_are_read_and_the_engine_alone_trusts_it(lab, site)
-        }),
-        ("whatever fails is put back", |lab, site| {
+        (
+            "level strict reads what goes to registries",
+            stores,
+            |lab, site| strict::registries_are_read_and_the_engine_alone_trusts_it(lab, site),
+        ),
+        (
+            "what is found is kept or said",
+            &[EngineKind::Docker26_1],
+            |lab, site| found::what_is_found_is_kept_or_said(lab, site),
+        ),
+        ("whatever fails is put back", &ENGINES, |lab, site| {
             failing::killed_on_its_way_it_goes_on_or_back(site)?;
             failing::whatever_fails_is_put_back(lab, site)
         }),
     ];
-    let booted = acts.into_iter().flat_map(|(name, act)| {
-        ENGINES.map(|kind| {
+    let booted = acts.into_iter().flat_map(|(name, kinds, act)| {
+        kinds.iter().map(move |kind| {
+            let kind = *kind;
             Trial::test(format!("{name}, {kind}"), move || {
                 on(kind, act).map_err(|error| format!("{error:#}").into())
             })
@@ -55,6 +70,13 @@ fn main() {
                 .map_err(|error| format!("{error:#}").into())
         })
     });
+    let rootless = [EngineKind::Docker26_1, EngineKind::Docker28_5].map(|kind| {
+        let name = format!("a user's own engine is set up and left, {kind}");
+        Trial::test(name, move || {
+            rootless::a_users_own_engine_is_set_up_and_left(kind)
+                .map_err(|error| format!("{error:#}").into())
+        })
+    });
     let without = Trial::test("an installation without systemd uses commands", || {
         without_systemd().map_err(|error| format!("{error:#}").into())
     });
@@ -63,7 +85,11 @@ fn main() {
     arguments.test_threads = arguments.test_threads.or(Some(2));
     libtest_mimic::run(
         &arguments,
-        booted.chain(rebooted).chain([without]).collect(),
+        booted
+            .chain(rebooted)
+            .chain(rootless)
+            .chain([without])
+            .collect(),
     )
     .exit()
 }
@@ -189,11 +215,12 @@ fn the_plugin_alone_stops_no_container(
     same(&before, &site.trace()?).context("the plugin alone leaves what was before")
 }
 
-/// As a new user would, who reads what is shown and agrees.
-fn the_readme_holds(site: &Site<'_>) -> Result<()> {
+/// As a new user would, who reads what is shown and agrees; how long it takes.
+fn the_readme_holds(site: &Site<'_>) -> Result<String> {
     let (install, undo) = Step::of_section(include_str!("../README.md"), "On your server")?;
     let before = site.trace()?;
     let (mut commands, started) = (0, Instant::now());
+    let (mut enforced, mut until_then) = (Duration::ZERO, 0);
     for step in install.iter().chain(&undo) {
         let lines = match step {
             Step::Commands(lines) => lines,
@@ -213,6 +240,10 @@ fn the_readme_holds(site: &Site<'_>) -> Result<()> {
             } else {
                 site.shell(line)?
             };
+            if line.contains("ramgate install") {
+                // Its last act is a canary that is refused.
+                (enforced, until_then) = (started.elapsed(), commands);
+            }
             if line.contains("# denied") {
                 let words = line.split_once("denied: ").map_or("", |(_, words)| words);
                 output.expect_failure(words)?;
@@ -225,7 +256,18 @@ fn the_readme_holds(site: &Site<'_>) -> Result<()> {
     let took = started.elapsed();
     ensure!(took < MINUTE, "there and back took {took:?}");
     ensure!(!site.exists("/etc/ramgate")?, "purged, settings are left");
-    same(&before, &site.trace()?).context("purged, nothing is left")
+    same(&before, &site.trace()?).context("purged, nothing is left")?;
+    let seconds = |time: Duration| time.as_secs_f64();
+    Ok(format!(
+        "enforced after {until_then} command beside the build, and {:.1} s; there and back with {commands}, and {:.1} s",
+        seconds(enforced),
+        seconds(took)
+    ))
+}
+
+#[expect(clippy::print_stderr, reason = "what was measured is for who runs it")]
+fn report(line: &str) {
+    eprintln!("{line}");
 }
 
 fn from_nothing_to_enforced_and_back(lab: &Lab, site: &Site<'_>) -> Result<()> {

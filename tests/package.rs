@@ -1,10 +1,10 @@
 //! The Debian package, on a booted Debian with Docker: it installs, upgrades and goes without a trace, and enforces nothing by itself.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod shipped;
 
 use anyhow::{Context as _, Result, ensure};
 use ramgate_lab::{EngineKind, Lab, LabOptions, Server};
+use shipped::made;
 
 #[test]
 fn the_package_installs_upgrades_and_goes_without_a_trace() -> Result<()> {
@@ -29,7 +29,7 @@ fn installs(lab: &Lab, server: &Server<'_>, package: &str) -> Result<()> {
     server
         .run("dpkg", &["--install", package])?
         .expect_success()?;
-    for unit in ["ramgate.service", "ramgate.socket"] {
+    for unit in ["ramgate.service", "ramgate.socket", "ramgate-nft.service"] {
         server
             .run("systemctl", &["is-enabled", unit])?
             .expect_failure("disabled")?;
@@ -155,21 +155,8 @@ fn files(server: &Server<'_>) -> Result<String> {
 
 /// Builds the package in a version, and puts it into the lab.
 fn deb(lab: &Lab, version: &str) -> Result<String> {
-    let directory: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("deb-{version}"));
-    let _ = std::fs::remove_dir_all(&directory);
-    let output = Command::new("make")
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["--no-print-directory", "deb", "PROFILE=dev"])
-        .arg(format!("VERSION={version}"))
-        .arg(format!("DIST={}", directory.display()))
-        .output()?;
-    ensure!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let mut packages = std::fs::read_dir(&directory)?.flatten();
-    let package = packages.next().context("no package was made")?.path();
+    let variable = format!("VERSION={version}");
+    let package = made("deb", &[&variable], |name| name.ends_with(".deb"))?;
     let inside = format!("/root/package-{version}.deb");
     std::fs::copy(&package, lab.path(&inside))?;
     Ok(inside)

@@ -19,7 +19,7 @@ use crate::install::{
     Choices, Control, Entry, Executor, Failure, Gates, Host, Installation, Journal, Level, Plan,
     Record, Refusal, below, plan,
 };
-pub(super) use place::{Place, as_root};
+pub(super) use place::Place;
 pub(super) use questions::confirm;
 
 /// Set ramgate up on this host: the gates, and the engine's settings that point at them.
@@ -62,7 +62,7 @@ impl Install {
     pub(super) fn run(&self) -> Result<Outcome, CommandError> {
         let host = self.place.host()?;
         if host.is_live() && !self.dry_run {
-            as_root()?;
+            self.place.as_its_owner()?;
         }
         let choices = self.choices(&host)?;
         let plan = plan(&host, &choices)?;
@@ -81,7 +81,15 @@ impl Install {
         }
         self.carry_out(&plan, &host)?;
         if !self.json {
-            say(format_args!("installed, level {}\n{NEXT}", plan.level))?;
+            let how = match host.layout.user {
+                None => String::new(),
+                Some(_) => format!(" --settings {}", host.layout.settings.display()),
+            };
+            say(format_args!(
+                "installed, level {}\n{}",
+                plan.level,
+                NEXT.replace("ramgate doctor", &format!("ramgate doctor{how}"))
+            ))?;
         }
         Ok(Outcome::Done)
     }
@@ -134,7 +142,10 @@ impl Install {
         let path = std::env::current_exe()?;
         let program = std::fs::read(&path).with_context(|| path.display().to_string());
         Ok(Choices {
-            level: self.level.or(installed).unwrap_or(Level::Standard),
+            level: self.level.or(installed).unwrap_or(match host.layout.user {
+                None => Level::Standard,
+                Some(_) => Level::Plugin,
+            }),
             policy,
             registries,
             program: program.map_err(CommandError::Failed)?,
@@ -171,7 +182,7 @@ pub(super) fn installation<'a>(
 
 /// After a first installation that failed: removes the journal, and what the gates have begun to keep.
 fn forget(installation: Installation<'_>, host: &Host) -> anyhow::Result<()> {
-    installation.executor.journal.remove()?;
+    let made = installation.executor.journal.remove()?;
     for path in host.kept() {
         if host.entry(&path) == Entry::Absent {
             let removed = std::fs::remove_dir_all(below(&host.root, &path));
@@ -181,7 +192,17 @@ fn forget(installation: Installation<'_>, host: &Host) -> anyhow::Result<()> {
             }
         }
     }
+    remove_empty(made);
     Ok(())
+}
+
+/// Removes directories, the last first, as far as nothing is in them.
+pub(super) fn remove_empty(directories: Vec<PathBuf>) {
+    for directory in directories.into_iter().rev() {
+        if std::fs::remove_dir(directory).is_err() {
+            return;
+        }
+    }
 }
 
 // === impl CommandError ===

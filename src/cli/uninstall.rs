@@ -8,10 +8,9 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
-use super::install::{Place, as_root, confirm, installation};
+use super::install::{Place, confirm, installation, remove_empty};
 use super::{CommandError, Outcome, complain, say};
 use crate::install::{Apply, Extent, Host, Record, below};
-use crate::settings::DEFAULT_PATH;
 
 /// Take ramgate out of this host: what `ramgate install` changed is as it was before, byte for byte.
 ///
@@ -41,7 +40,7 @@ impl Uninstall {
     pub(super) fn run(&self) -> Result<Outcome, CommandError> {
         let host = self.place.host()?;
         if host.is_live() && !self.dry_run {
-            as_root()?;
+            self.place.as_its_owner()?;
         }
         let Some(record) = host.journal.clone() else {
             return Err(CommandError::Usage(format!(
@@ -77,12 +76,10 @@ impl Uninstall {
         for note in notes {
             complain(&note);
         }
-        installation
-            .executor
-            .journal
-            .remove()
-            .map_err(CommandError::Failed)?;
+        let made = installation.executor.journal.remove();
+        let made = made.map_err(CommandError::Failed)?;
         self.clear(&host).map_err(CommandError::Failed)?;
+        remove_empty(made);
         if !self.json {
             say("ramgate is taken out")?;
         }
@@ -151,7 +148,7 @@ fn left(host: &Host) -> Vec<std::path::PathBuf> {
     let settings = &host.settings;
     let mut paths = vec![
         settings.policy_path.clone(),
-        DEFAULT_PATH.into(),
+        host.layout.settings.clone(),
         settings.state_dir.clone(),
     ];
     paths.extend(
@@ -162,7 +159,7 @@ fn left(host: &Host) -> Vec<std::path::PathBuf> {
             .filter(|storage| !storage.starts_with(&settings.state_dir)),
     );
     paths.extend(settings.audit.path.parent().map(Path::to_owned));
-    paths.extend(Path::new(DEFAULT_PATH).parent().map(Path::to_owned));
+    paths.extend(host.layout.settings.parent().map(Path::to_owned));
     paths
 }
 

@@ -16,7 +16,7 @@ impl Control {
     pub(super) fn apply_rules(&self) -> anyhow::Result<()> {
         if self.systemd {
             self.forget_failures();
-            return self.run(&["systemctl", "reload-or-restart", RULES.name]);
+            return self.systemctl(&["reload-or-restart", RULES.name]);
         }
         let settings = Settings::load(Some(Path::new(DEFAULT_PATH)))?;
         let egress = settings.egress.as_ref();
@@ -28,7 +28,7 @@ impl Control {
     /// Takes them out; what an administrator has to do where that fails. What else is to be put back must not wait for it.
     pub(super) fn remove_rules(&self) -> Option<String> {
         if self.systemd {
-            if let Err(error) = self.run(&["systemctl", "stop", RULES.name]) {
+            if let Err(error) = self.systemctl(&["stop", RULES.name]) {
                 tracing::debug!(%error, "the unit of the rules could not be stopped");
             }
             self.forget_failures();

@@ -17,6 +17,8 @@ use crate::trust::TrustPlaces;
 #[derive(Clone, Debug)]
 pub(crate) struct Control {
     pub(crate) systemd: bool,
+    /// Whether it is a user's own.
+    pub(crate) user: bool,
     /// For hosts without systemd: starts or restarts the gates, stops them, restarts the engine.
     pub(crate) start_command: Option<String>,
     pub(crate) stop_command: Option<String>,
@@ -34,7 +36,7 @@ impl Control {
     /// Has systemd read its units again.
     pub(crate) fn reload_units(&self) -> anyhow::Result<()> {
         if self.systemd {
-            self.run(&["systemctl", "daemon-reload"])?;
+            self.systemctl(&["daemon-reload"])?;
         }
         Ok(())
     }
@@ -42,9 +44,9 @@ impl Control {
     /// Starts the gates, or restarts them, and waits until the plugin answers. The engine is not told of a plugin that does not.
     pub(crate) fn start_gates(&self, restart: bool) -> anyhow::Result<()> {
         match (self.systemd, restart, &self.start_command) {
-            (true, false, _) => self.run(&["systemctl", "start", SOCKET, SERVICE])?,
+            (true, false, _) => self.systemctl(&["start", SOCKET, SERVICE])?,
             // Not the socket: what the engine asks meanwhile waits there.
-            (true, true, _) => self.run(&["systemctl", "restart", SERVICE])?,
+            (true, true, _) => self.systemctl(&["restart", SERVICE])?,
             (false, _, Some(command)) => self.run(&["sh", "-c", command])?,
             (false, _, None) => {}
         }
@@ -63,7 +65,7 @@ impl Control {
     /// Stops the gates. That they do not run is as good.
     pub(crate) fn stop_gates(&self) {
         let stopped = match (self.systemd, &self.stop_command) {
-            (true, _) => self.run(&["systemctl", "stop", SOCKET, SERVICE]),
+            (true, _) => self.systemctl(&["stop", SOCKET, SERVICE]),
             (false, Some(command)) => self.run(&["sh", "-c", command]),
             (false, None) => Ok(()),
         };
@@ -76,15 +78,19 @@ impl Control {
     pub(crate) fn apply(&self, how: Apply) -> anyhow::Result<()> {
         match how {
             Apply::Nothing => Ok(()),
-            Apply::Reload => match (self.systemd, process_of(&self.engine_pid_file)) {
-                (true, _) => self.run(&["systemctl", "reload", "docker.service"]),
+            // The process of a user's unit is not the engine's, and does not hand the signal on.
+            Apply::Reload => match (
+                self.systemd && !self.user,
+                process_of(&self.engine_pid_file),
+            ) {
+                (true, _) => self.systemctl(&["reload", "docker.service"]),
                 (false, Some(pid)) => self.run(&["kill", "-HUP", &pid.to_string()]),
                 (false, None) => self.apply(Apply::Restart),
             },
             Apply::Restart if self.systemd => {
                 // An engine that was started too often is not started again, whatever was mended.
-                let _ = self.run(&["systemctl", "reset-failed", "docker.service"]);
-                self.run(&["systemctl", "restart", "docker.service"])
+                let _ = self.systemctl(&["reset-failed", "docker.service"]);
+                self.systemctl(&["restart", "docker.service"])
             }
             Apply::Restart => match &self.restart_command {
                 Some(command) => self.run(&["sh", "-c", command]),
@@ -132,6 +138,16 @@ impl Control {
                 Err(_) => std::thread::sleep(PAUSE),
             }
         }
+    }
+
+    /// Asks the systemd that all of it runs under.
+    pub(super) fn systemctl(&self, words: &[&str]) -> anyhow::Result<()> {
+        let program: &[&str] = if self.user {
+            &["systemctl", "--user"]
+        } else {
+            &["systemctl"]
+        };
+        self.run(&[program, words].concat())
     }
 
     pub(super) fn run(&self, words: &[&str]) -> anyhow::Result<()> {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::command_line::CommandLine;
 use super::docker_unit::DockerUnit;
+use super::layout::Layout;
 use super::probe;
 use super::step::below;
 use crate::trust::{TrustPlaces, assignments};
@@ -46,11 +47,16 @@ pub(crate) struct Running {
 
 impl Docker {
     /// Looks at the engine of the host below `root`, which is asked if it is `live`.
-    pub(super) fn find(root: &Path, live: bool, socket: &Path) -> anyhow::Result<Self> {
+    pub(super) fn find(
+        root: &Path,
+        live: bool,
+        layout: &Layout,
+        socket: &Path,
+    ) -> anyhow::Result<Self> {
         let there = |path: &&&str| below(root, Path::new(path)).exists();
-        let unit = DockerUnit::find(root);
+        let unit = DockerUnit::find(root, layout);
         let running = if live {
-            Running::find(socket, unit.as_ref())
+            Running::find(socket, &pid_file(unit.as_ref(), layout))
         } else {
             None
         };
@@ -58,7 +64,7 @@ impl Docker {
         let line = line.or_else(|| unit.as_ref().map(|unit| &unit.command_line));
         let named = line
             .and_then(CommandLine::config_file)
-            .unwrap_or_else(|| DAEMON_JSON.into());
+            .unwrap_or_else(|| layout.daemon_json.clone());
         // A link is followed: it is the file that changes, and the link that stays.
         let daemon_json = match fs::canonicalize(&named) {
             Ok(real) if live => real,
@@ -124,14 +130,13 @@ impl Docker {
 // === impl Running ===
 
 impl Running {
-    fn find(socket: &Path, unit: Option<&DockerUnit>) -> Option<Self> {
+    fn find(socket: &Path, pid_file: &Path) -> Option<Self> {
         if let probe::Canary::Down(_) = probe::canary(socket)
             && probe::read(socket, "/info").is_none()
         {
             return None;
         }
-        let pid_file = pid_file(unit);
-        let pid = process_of(&pid_file);
+        let pid = process_of(pid_file);
         let of_process = |file: &str| {
             pid.and_then(|pid| fs::read(format!("/proc/{pid}/{file}")).ok())
                 .unwrap_or_default()
@@ -156,14 +161,16 @@ impl Running {
 }
 
 /// Where the engine writes down its process.
-pub(crate) fn pid_file(unit: Option<&DockerUnit>) -> PathBuf {
+pub(crate) fn pid_file(unit: Option<&DockerUnit>, layout: &Layout) -> PathBuf {
     unit.and_then(|unit| unit.command_line.pid_file())
-        .unwrap_or_else(|| PID_FILE.into())
+        .unwrap_or_else(|| layout.pid_file.clone())
 }
 
 /// The engine of this system, if it runs and says where.
 pub(crate) fn engine_process() -> Option<u32> {
-    process_of(&pid_file(DockerUnit::find(Path::new("/")).as_ref()))
+    let layout = Layout::system();
+    let unit = DockerUnit::find(Path::new("/"), &layout);
+    process_of(&pid_file(unit.as_ref(), &layout))
 }
 
 /// The process that is written down there.
@@ -203,8 +210,6 @@ fn major(version: &str) -> Option<u32> {
     version.split('.').next()?.parse().ok()
 }
 
-const DAEMON_JSON: &str = "/etc/docker/daemon.json";
-const PID_FILE: &str = "/run/docker.pid";
 const DAEMONS: [&str; 3] = [
     "/usr/bin/dockerd",
     "/usr/sbin/dockerd",

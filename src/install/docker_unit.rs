@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::command_line::CommandLine;
+use super::layout::Layout;
 use super::step::below;
 
 /// What the unit says.
@@ -17,14 +18,15 @@ pub(crate) struct DockerUnit {
 
 impl DockerUnit {
     /// Reads the unit and its drop-ins, in systemd's order; `None` if there is none.
-    pub(crate) fn find(root: &Path) -> Option<Self> {
-        let mut text = DIRECTORIES
+    pub(crate) fn find(root: &Path, layout: &Layout) -> Option<Self> {
+        let directories = layout.unit_directories();
+        let mut text = directories
             .iter()
-            .find_map(|directory| read(root, &format!("{directory}/{UNIT}")))?;
+            .find_map(|directory| read(root, &directory.join(UNIT)))?;
         let mut drop_ins = BTreeMap::new();
         // Of two drop-ins of one name, that of the first directory counts.
-        for directory in DIRECTORIES.iter().rev() {
-            let below = below(root, Path::new(&format!("{directory}/{UNIT}.d")));
+        for directory in directories.iter().rev() {
+            let below = below(root, &directory.join(format!("{UNIT}.d")));
             for entry in std::fs::read_dir(below).into_iter().flatten().flatten() {
                 let path = entry.path();
                 if path
@@ -40,7 +42,7 @@ impl DockerUnit {
             text.push('\n');
             text.push_str(drop_in);
         }
-        Some(Self::parse(&text, |path| read(root, path)))
+        Some(Self::parse(&text, |path| read(root, Path::new(path))))
     }
 
     /// Reads the text of a unit; `file` reads the environment files that it names.
@@ -120,18 +122,11 @@ fn split(text: &str) -> Vec<String> {
     words
 }
 
-fn read(root: &Path, path: &str) -> Option<String> {
-    std::fs::read_to_string(below(root, Path::new(path))).ok()
+fn read(root: &Path, path: &Path) -> Option<String> {
+    std::fs::read_to_string(below(root, path)).ok()
 }
 
 const UNIT: &str = "docker.service";
-/// The first one that has it counts (systemd.unit(5)).
-const DIRECTORIES: [&str; 4] = [
-    "/etc/systemd/system",
-    "/run/systemd/system",
-    "/usr/lib/systemd/system",
-    "/lib/systemd/system",
-];
 
 #[cfg(test)]
 mod tests {
@@ -145,7 +140,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         };
-        assert_eq!(DockerUnit::find(root.path()), None);
+        assert_eq!(DockerUnit::find(root.path(), &Layout::system()), None);
         write(
             "usr/lib/systemd/system/docker.service",
             "[Service]\nEnvironmentFile=-/etc/default/docker\nExecStart=/usr/sbin/dockerd -H fd:// $DOCKER_OPTS\n",
@@ -158,7 +153,7 @@ mod tests {
             "etc/systemd/system/docker.service.d/proxy.conf",
             "[Service]\nEnvironment=\"HTTP_PROXY=http://p:1\" NO_PROXY=x\n",
         );
-        let unit = DockerUnit::find(root.path()).unwrap();
+        let unit = DockerUnit::find(root.path(), &Layout::system()).unwrap();
         assert_eq!(
             unit.command_line.flags_for("registry-mirrors"),
             ["--registry-mirror"]
@@ -170,7 +165,7 @@ mod tests {
             "etc/systemd/system/docker.service.d/start.conf",
             "[Service]\nExecStart=\nExecStart=/usr/sbin/dockerd \\\n  --authorization-plugin=x\n",
         );
-        let unit = DockerUnit::find(root.path()).unwrap();
+        let unit = DockerUnit::find(root.path(), &Layout::system()).unwrap();
         assert!(unit.command_line.flags_for("registry-mirrors").is_empty());
         assert_eq!(
             unit.command_line.flags_for("authorization-plugins"),

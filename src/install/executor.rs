@@ -11,7 +11,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, bail};
 
 use super::entry::{Entry, Look};
-use super::journal::{After, Before, Change, Journal, sync_parent};
+use super::journal::{Journal, sync_parent};
+use super::record::{After, Before, Change};
 use super::step::{Content, Part, Step, below};
 use crate::fingerprint::fingerprint;
 
@@ -46,8 +47,14 @@ impl Executor {
     /// # Errors
     /// When the path is not as it was when the plan was made, or cannot be changed.
     pub(crate) fn make(&mut self, step: &Step) -> anyhow::Result<()> {
-        self.make_it(step)
-            .with_context(|| step.path.display().to_string())
+        self.make_it(step).map_err(|error| {
+            let advice = advice(&error);
+            let error = error.context(step.path.display().to_string());
+            match advice {
+                Some(advice) => anyhow::anyhow!("{error:#}; {advice}"),
+                None => error,
+            }
+        })
     }
 
     fn make_it(&mut self, step: &Step) -> anyhow::Result<()> {
@@ -119,6 +126,13 @@ impl Executor {
         }
         Ok(())
     }
+}
+
+/// What to do about it, where the system's own words do not say.
+fn advice(error: &anyhow::Error) -> Option<&'static str> {
+    let kind = error.downcast_ref::<io::Error>()?.kind();
+    let known = ADVICE.iter().find(|(known, _)| *known == kind);
+    known.map(|(_, advice)| *advice)
 }
 
 /// Replaces a file in one step.
@@ -202,3 +216,16 @@ fn time((seconds, nanoseconds): (i64, u32)) -> SystemTime {
         UNIX_EPOCH + since
     }
 }
+
+const ADVICE: [(io::ErrorKind, &str); 4] = [
+    (
+        io::ErrorKind::PermissionDenied,
+        "it, or the directory that it lies in, may be immutable: `lsattr -d` shows it, `chattr -i` ends it",
+    ),
+    (
+        io::ErrorKind::ReadOnlyFilesystem,
+        "mount it for writing, and read-only again when this is done",
+    ),
+    (io::ErrorKind::StorageFull, "make room there"),
+    (io::ErrorKind::QuotaExceeded, "make room there"),
+];

@@ -8,8 +8,10 @@ use anyhow::Context as _;
 
 use super::docker::Docker;
 use super::entry::Entry;
-use super::journal::{Journal, Record};
+use super::journal::Journal;
+use super::layout::Layout;
 use super::probe;
+use super::record::Record;
 use super::step::below;
 use super::unit;
 use crate::inspection::AuthorityFiles;
@@ -22,6 +24,7 @@ use crate::settings::Settings;
 pub(crate) struct Host {
     /// The directory that everything lies below: `/`, unless an image of a system is prepared.
     pub(crate) root: PathBuf,
+    pub(crate) layout: Layout,
     pub(crate) settings: Settings,
     pub(crate) journal: Option<Record>,
     /// Whether systemd is this system's first process.
@@ -49,9 +52,9 @@ impl Host {
     ///
     /// # Errors
     /// When something that is there cannot be read.
-    pub(crate) fn find(root: &Path, settings: Settings) -> anyhow::Result<Self> {
+    pub(crate) fn find(root: &Path, layout: Layout, settings: Settings) -> anyhow::Result<Self> {
         let live = root == Path::new("/");
-        let docker = Docker::find(root, live, &settings.engine_socket)?;
+        let docker = Docker::find(root, live, &layout, &settings.engine_socket)?;
         let gates_answer = live
             && settings
                 .plugin_socket
@@ -60,14 +63,16 @@ impl Host {
         let journal = Journal::peek(&below(root, &settings.state_dir))?;
         let egress = settings.egress.as_ref().filter(|_| live);
         let transparent = egress.and_then(|egress| egress.transparent.as_ref());
+        let systemd = match (&layout.user, live) {
+            (Some(user), _) => user.manager.exists(),
+            (None, true) => Path::new("/run/systemd/system").is_dir(),
+            (None, false) => below(root, Path::new("/lib/systemd/systemd")).exists(),
+        };
         let mut host = Self {
             root: root.to_owned(),
+            layout,
             journal,
-            systemd: if live {
-                Path::new("/run/systemd/system").is_dir()
-            } else {
-                below(root, Path::new("/lib/systemd/systemd")).exists()
-            },
+            systemd,
             docker,
             gates_answer,
             policy_file: match fs::canonicalize(&settings.policy_path) {
@@ -130,22 +135,25 @@ impl Host {
 
     fn read_entries(&mut self) -> anyhow::Result<()> {
         let mut paths = vec![
-            PathBuf::from(BINARY),
-            PathBuf::from(crate::settings::DEFAULT_PATH),
+            self.layout.binary.clone(),
+            self.layout.settings.clone(),
             self.policy_file.clone(),
             self.docker.daemon_json.clone(),
-            Path::new(unit::DIRECTORY).join(PROXY_DROP_IN),
-            Path::new(unit::DIRECTORY).join(INSPECTION_DROP_IN),
+            self.layout.units.join(PROXY_DROP_IN),
+            self.layout.units.join(INSPECTION_DROP_IN),
             self.trusted_file(),
         ];
         let authority = AuthorityFiles::below(&self.settings.state_dir);
         paths.extend([authority.certificate, authority.key]);
         paths.extend(self.trusted_by_all.clone());
         paths.extend(self.kept());
-        for unit in unit::UNITS.into_iter().chain([unit::RULES]) {
-            let directories = unit::PACKAGED.iter().chain([&unit::DIRECTORY]);
-            paths.extend(directories.map(|directory| Path::new(directory).join(unit.name)));
-            paths.extend(unit.wanted_by().map(|wants| wants.join(unit.name)));
+        paths.extend(self.layout.user.as_ref().map(|user| user.spec.clone()));
+        let units = &self.layout.units;
+        for unit in self.layout.gate_units().into_iter().chain([unit::RULES]) {
+            let directories = self.layout.packaged.iter().chain([units]);
+            paths.extend(directories.map(|directory| directory.join(unit.name)));
+            let wants = unit.wanted_by(units).into_iter();
+            paths.extend(wants.map(|wants| wants.join(unit.name)));
         }
         let certificates = below(&self.root, Path::new(CERTIFICATES));
         for entry in fs::read_dir(certificates).into_iter().flatten().flatten() {
@@ -173,8 +181,6 @@ fn drop_ins(root: &Path, policy: &Path) -> anyhow::Result<Texts> {
     Ok(texts)
 }
 
-/// Where the program lies unless a package has put it elsewhere.
-pub(crate) const BINARY: &str = "/usr/local/bin/ramgate";
 /// The drop-in of docker's unit, below the directory of units.
 pub(crate) const PROXY_DROP_IN: &str = "docker.service.d/ramgate.conf";
 /// The drop-in that gives the engine a certificate to trust.

@@ -7,7 +7,9 @@ mod authority;
 mod draft;
 mod engine;
 mod gates;
+mod notes;
 mod rules;
+mod steering;
 
 use std::path::PathBuf;
 
@@ -102,6 +104,7 @@ pub(crate) struct Refusal(pub(crate) Vec<String>);
 pub(crate) fn plan(host: &Host, choices: &Choices) -> Result<Plan, Refusal> {
     let mut draft = Draft::new(host, choices);
     draft.refuse_less();
+    draft.refuse_more();
     gates::draft(&mut draft);
     engine::draft(&mut draft);
     let engine = draft.apply();

@@ -8,8 +8,9 @@ use anyhow::Context as _;
 
 use super::entry::Entry;
 use super::executor::{Executor, Looks, clear_beside, put_file, put_link};
-use super::journal::{After, Before, Change, sync_parent};
+use super::journal::sync_parent;
 use super::json_file::JsonFile;
+use super::record::{After, Before, Change};
 use super::step::{Part, below};
 use crate::fingerprint::fingerprint;
 

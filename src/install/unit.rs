@@ -19,14 +19,13 @@ impl Unit {
     }
 
     /// The directories that `systemctl enable` would put a link to it in, as the unit's own `[Install]` says.
-    pub(crate) fn wanted_by(&self) -> impl Iterator<Item = PathBuf> {
-        let wanted = self
-            .text
-            .lines()
-            .filter_map(|line| line.strip_prefix("WantedBy="));
-        wanted
+    pub(crate) fn wanted_by(&self, units: &Path) -> Vec<PathBuf> {
+        let lines = self.text.lines();
+        lines
+            .filter_map(|line| line.strip_prefix("WantedBy="))
             .flat_map(str::split_whitespace)
-            .map(|target| Path::new(DIRECTORY).join(format!("{target}.wants")))
+            .map(|target| units.join(format!("{target}.wants")))
+            .collect()
     }
 }
 
@@ -41,6 +40,17 @@ pub(crate) const UNITS: [Unit; 2] = [
         text: include_str!("../../packaging/ramgate.service"),
     },
 ];
+/// The same for a user's own systemd.
+pub(crate) const USER_UNITS: [Unit; 2] = [
+    Unit {
+        name: "ramgate.socket",
+        text: include_str!("../../packaging/user/ramgate.socket"),
+    },
+    Unit {
+        name: "ramgate.service",
+        text: include_str!("../../packaging/user/ramgate.service"),
+    },
+];
 /// The rules that send what containers fetch by themselves to the network gate, at each start of the host.
 pub(crate) const RULES: Unit = Unit {
     name: "ramgate-nft.service",
@@ -53,6 +63,8 @@ pub(crate) const PROXY_DROP_IN: &str =
 pub(crate) const DIRECTORY: &str = "/etc/systemd/system";
 /// Where packages put theirs.
 pub(crate) const PACKAGED: [&str; 2] = ["/usr/lib/systemd/system", "/lib/systemd/system"];
+/// Where they put those for users' own.
+pub(crate) const PACKAGED_FOR_USERS: [&str; 1] = ["/usr/lib/systemd/user"];
 const PACKAGED_BINARY: &str = "/usr/local/bin/ramgate";
 
 #[cfg(test)]
@@ -62,7 +74,7 @@ mod tests {
     #[test]
     fn the_units_say_who_wants_them() {
         let [socket, service] = &UNITS;
-        let wanted: Vec<PathBuf> = socket.wanted_by().collect();
+        let wanted = socket.wanted_by(Path::new(DIRECTORY));
         assert_eq!(
             wanted,
             [
@@ -70,7 +82,7 @@ mod tests {
                 Path::new("/etc/systemd/system/docker.service.wants"),
             ]
         );
-        assert_eq!(service.wanted_by().count(), 1);
+        assert_eq!(service.wanted_by(Path::new(DIRECTORY)).len(), 1);
         assert!(
             service
                 .text(Path::new("/usr/bin/ramgate"))

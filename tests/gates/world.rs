@@ -184,7 +184,10 @@ impl World {
             ("inspection: blob", &blob),
         ] {
             let host = registry.parse().unwrap();
-            let answer = self.inspector.respond(&host, 443, &Subject::Daemon, get(what)).await;
+            let answer = self
+                .inspector
+                .respond(&host, 443, &Subject::Daemon, get(what))
+                .await;
             let cell = Cell::of(answer).await;
             add(question, Sight::Daemon, vec![cell; callers.len()]);
         }

@@ -41,39 +41,21 @@ pub(crate) fn killed_on_its_way_it_goes_on_or_back(site: &Site<'_>) -> Result<()
 /// Each file's place is taken by a directory that keeps it from being written; a port that the gates need, by another; and the
 /// engine is kept from starting with what it would be given.
 pub(crate) fn whatever_fails_is_put_back(lab: &Lab, site: &Site<'_>) -> Result<()> {
-    let plan = site
-        .ramgate(&["install", "--dry-run", "--json", "--level=strict"])?
-        .expect_success()?;
-    let plan: Value = serde_json::from_str(&plan.stdout)?;
-    let steps = plan.get("steps").and_then(Value::as_array);
-    let steps = steps.context("no steps")?;
-    ensure!(steps.len() >= 13, "{plan:#}");
-    for step in steps {
-        let path = step.get("path").and_then(Value::as_str);
-        let path = path.context("no path")?;
-        let (folder, name) = path.rsplit_once('/').context("no folder")?;
-        let obstacle = format!("{folder}/.{name}.ramgate-new");
-        site.run("mkdir", &["--parents", &obstacle])?
-            .expect_success()?;
-        let result = it_is_put_back(site, &[]);
-        let clear = ["--parents", "--ignore-fail-on-non-empty", &obstacle];
-        site.run("rmdir", &clear)?.expect_success()?;
-        result.with_context(|| format!("with {obstacle} in the way"))?;
-    }
+    each_step_is_put_back(site, &STRICT, 13)?;
 
     a_full_or_read_only_disk_is_put_back(site)?;
 
     let squat = "--unit=squatter systemd-socket-activate --listen=127.0.0.1:5050 cat";
     site.shell(&format!("systemd-run --quiet {squat}"))?
         .expect_success()?;
-    let result = it_is_put_back(site, &["--patience=5"]);
+    let result = it_is_put_back(site, &[&STRICT[..], &["--patience=5"]].concat());
     site.run("systemctl", &["stop", "squatter"])?
         .expect_success()?;
     result.context("with the mirror's port taken")?;
 
     let broken = "mv /usr/sbin/nft /root/nft && printf '#!/bin/sh\\ncase $1 in -f) exit 1;; esac\\nexec /root/nft \"$@\"\\n' >/usr/sbin/nft && chmod +x /usr/sbin/nft";
     site.shell(broken)?.expect_success()?;
-    let result = it_is_put_back(site, &[]);
+    let result = it_is_put_back(site, &STRICT);
     site.shell("mv /root/nft /usr/sbin/nft")?.expect_success()?;
     result.context("with a firewall that takes no rules")?;
 
@@ -84,14 +66,15 @@ pub(crate) fn whatever_fails_is_put_back(lab: &Lab, site: &Site<'_>) -> Result<(
     )?;
     site.run("systemctl", &["daemon-reload"])?
         .expect_success()?;
-    it_is_put_back(site, &["--patience=20"]).context("with an engine that does not start")?;
+    it_is_put_back(site, &[&STRICT[..], &["--patience=20"]].concat())
+        .context("with an engine that does not start")?;
     lab.remove_file(check)?;
 
     let elsewhere = "/etc/systemd/system/docker.service.d/zz-elsewhere.conf";
     lab.write_file(elsewhere, "[Service]\nEnvironment=SSL_CERT_DIR=/nowhere\n")?;
     site.run("systemctl", &["daemon-reload"])?
         .expect_success()?;
-    it_is_put_back(site, &[]).context("with an engine that reads certificates elsewhere")?;
+    it_is_put_back(site, &STRICT).context("with an engine that reads certificates elsewhere")?;
     lab.remove_file(elsewhere)?;
 
     let options = lab.read_file("/etc/default/docker").unwrap_or_default();
@@ -127,7 +110,7 @@ fn a_full_or_read_only_disk_is_put_back(site: &Site<'_>) -> Result<()> {
             "mkdir -p {directory} && cp -a {directory} /tmp/copy && mount -t {mount} {directory} && (cp -a /tmp/copy/. {directory}; head -c 1M /dev/zero >{directory}/filler; true)"
         ))?
         .expect_success()?;
-        let result = it_is_put_back(site, &[]);
+        let result = it_is_put_back(site, &STRICT);
         site.shell(&format!(
             "umount {directory} && rm -r /tmp/copy && rmdir --ignore-fail-on-non-empty {directory}"
         ))?
@@ -137,14 +120,43 @@ fn a_full_or_read_only_disk_is_put_back(site: &Site<'_>) -> Result<()> {
     Ok(())
 }
 
-fn it_is_put_back(site: &Site<'_>, more: &[&str]) -> Result<()> {
+/// Each path of the plan is kept from being written, one after the other; there are `least` of them.
+pub(crate) fn each_step_is_put_back(site: &Site<'_>, install: &[&str], least: usize) -> Result<()> {
+    let plan = [install, &["--dry-run", "--json"]].concat();
+    let plan = site.ramgate(&plan)?.expect_success()?;
+    let plan: Value = serde_json::from_str(&plan.stdout)?;
+    let steps = plan.get("steps").and_then(Value::as_array);
+    let steps = steps.context("no steps")?;
+    ensure!(steps.len() >= least, "{plan:#}");
+    for step in steps {
+        let path = step.get("path").and_then(Value::as_str);
+        let path = path.context("no path")?;
+        let (folder, name) = path.rsplit_once('/').context("no folder")?;
+        let obstacle = format!("{folder}/.{name}.ramgate-new");
+        site.run("mkdir", &["--parents", &obstacle])?
+            .expect_success()?;
+        let result = it_is_put_back(site, install);
+        let clear = ["--parents", "--ignore-fail-on-non-empty", &obstacle];
+        site.run("rmdir", &clear)?.expect_success()?;
+        result.with_context(|| format!("with {obstacle} in the way"))?;
+    }
+    Ok(())
+}
+
+fn it_is_put_back(site: &Site<'_>, install: &[&str]) -> Result<()> {
     let before = site.trace()?;
-    let arguments = [&["install", "--yes", "--level=strict"], more].concat();
-    site.ramgate(&arguments)?
+    site.ramgate(&[install, &["--yes"]].concat())?
         .expect_failure("everything is as it was before")?;
     same(&before, &site.trace()?)?;
     site.run("docker", &["ps"])?.expect_success()?;
-    site.run("systemctl", &["is-active", "ramgate.service"])?
-        .expect_failure("inactive")?;
+    let user: &[&str] = if install.contains(&"--rootless") {
+        &["--user"]
+    } else {
+        &[]
+    };
+    let asked = [user, &["is-active", "ramgate.service"]].concat();
+    site.run("systemctl", &asked)?.expect_failure("inactive")?;
     Ok(())
 }
+
+const STRICT: [&str; 2] = ["install", "--level=strict"];

@@ -8,6 +8,8 @@ use ramgate_lab::{Command, Lab, Output, Server};
 /// A place where commands run: a booted server, or the lab beside its engine.
 pub(crate) struct Site<'a> {
     command: Box<dyn Fn(&str) -> Command + 'a>,
+    /// The build that is to be installed.
+    program: &'static str,
 }
 
 // === impl Site ===
@@ -16,12 +18,22 @@ impl<'a> Site<'a> {
     pub(crate) fn of_server(server: &'a Server<'a>) -> Self {
         Self {
             command: Box::new(|program| server.command(program)),
+            program: PROGRAM,
         }
     }
 
     pub(crate) fn of_lab(lab: &'a Lab) -> Self {
         Self {
             command: Box::new(|program| lab.command(program)),
+            program: PROGRAM,
+        }
+    }
+
+    /// Commands of another kind, and another build.
+    pub(crate) fn of(command: impl Fn(&str) -> Command + 'a, program: &'static str) -> Self {
+        Self {
+            command: Box::new(command),
+            program,
         }
     }
 
@@ -54,7 +66,7 @@ impl<'a> Site<'a> {
 
     /// Runs the build that is to be installed, from where somebody would have unpacked it.
     pub(crate) fn ramgate(&self, arguments: &[&str]) -> Result<Output> {
-        self.run(PROGRAM, arguments)
+        self.run(self.program, arguments)
     }
 
     pub(crate) fn exists(&self, path: &str) -> Result<bool> {
@@ -68,6 +80,8 @@ impl<'a> Site<'a> {
              find /etc /usr/local -type f -printf '%p %T@\\n' | sort
              find /etc /usr/local /usr/lib/systemd -type f -print0 | sort -z | xargs -0 sha256sum
              ls -d /var/lib/* /var/log/*
+             find /home -path '*/.local/share' -prune -o -printf '%p %y %m %U %G %l\\n' | sort
+             find /home -path '*/.local/share' -prune -o -type f -print0 | sort -z | xargs -0 --no-run-if-empty sha256sum
              nft list tables 2>/dev/null | sort",
         )?;
         Ok(without_settings(&trace.expect_success()?.stdout))
@@ -109,10 +123,13 @@ pub(crate) fn lay_out(lab: &Lab) -> Result<()> {
     put_program(lab, &format!("{CHECKOUT}/target/release/ramgate"), &built)?;
     lab.name_docker_hub()?;
     lab.install_nft()?;
-    lab.write_file(
-        DAEMON_JSON,
-        "{\n\t\"log-level\": \"info\",\n\t\"debug\": false\n}",
-    )
+    let store = if lab.kind().has_containerd_store() {
+        ",\n\t\"features\": { \"containerd-snapshotter\": true }"
+    } else {
+        ""
+    };
+    let own = format!("{{\n\t\"log-level\": \"info\",\n\t\"debug\": false{store}\n}}");
+    lab.write_file(DAEMON_JSON, own)
 }
 
 /// The program that is tried.

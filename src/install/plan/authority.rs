@@ -11,7 +11,6 @@ use super::Draft;
 use crate::inspection::AuthorityFiles;
 use crate::install::host::INSPECTION_DROP_IN;
 use crate::install::step::Part;
-use crate::install::unit;
 use crate::trust::DIRECTORY;
 
 /// Adds the steps of the gates: key and certificate, made anew unless those that are there will do.
@@ -76,7 +75,7 @@ pub(super) fn trust(draft: &mut Draft<'_>) {
     let own = host.trusted_file();
     if host.systemd && host.docker.unit.is_some() {
         put(draft, &own, &certificate);
-        let path = Path::new(unit::DIRECTORY).join(INSPECTION_DROP_IN);
+        let path = host.layout.units.join(INSPECTION_DROP_IN);
         let directory = own.parent().unwrap_or_else(|| Path::new("/"));
         let text = drop_in(draft, directory);
         put(draft, &path, &text);

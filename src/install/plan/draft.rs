@@ -8,8 +8,9 @@ use serde_json::Value;
 use super::{Apply, Choices, Gates, Route};
 use crate::install::entry::Entry;
 use crate::install::host::{HOSTS_FILE, Host};
-use crate::install::journal::Record;
 use crate::install::json_file::{Edit, Edited, InvalidJson, JsonFile};
+use crate::install::level::Level;
+use crate::install::record::Record;
 use crate::install::step::{Content, Part, Step};
 
 /// A plan that is being made.
@@ -51,6 +52,24 @@ impl<'a> Draft<'a> {
                 "level {installed} is installed, which is more than {wanted}: `ramgate uninstall` takes it out, and then `ramgate \
                  install --level {wanted}` sets up less"
             ));
+        }
+    }
+
+    /// A user's engine has a network of its own.
+    pub(super) fn refuse_more(&mut self) {
+        if self.host.layout.user.is_some() && self.choices.level > Level::Plugin {
+            self.problems.push(
+                "an engine in rootless mode has a network of its own, from which it reaches neither mirror nor proxy on this host: what \
+                 holds there is `--level plugin`"
+                    .to_owned(),
+            );
+        }
+        if self.host.layout.user.is_some() && !self.host.systemd {
+            self.problems.push(
+                "there is no systemd of this user's: log in as the user, as with ssh or `machinectl shell`; or set it up by hand, see \
+                 `Rootless Docker` in docs/install.md"
+                    .to_owned(),
+            );
         }
     }
 
@@ -167,56 +186,6 @@ impl<'a> Draft<'a> {
             Gates::Restart
         } else {
             Gates::Leave
-        }
-    }
-
-    pub(super) fn offer_adoption(&mut self) {
-        let images = self
-            .host
-            .docker
-            .running
-            .as_ref()
-            .map_or(0, |running| running.images);
-        if images > 0 && self.host.journal.is_none() && !self.choices.adopt {
-            self.notes.push(format!(
-                "images that are on this host already: {images}; those whose origin the engine cannot prove do not run until somebody \
-                 vouches for them: `--adopt` does it now, `ramgate ledger adopt` later"
-            ));
-        }
-    }
-
-    pub(super) fn warn_of_restart(&mut self, engine: Apply) {
-        let Some(running) = &self.host.docker.running else {
-            return;
-        };
-        if engine != Apply::Restart {
-            return;
-        }
-        if !self.host.systemd && !self.choices.can_restart {
-            self.problems.push(
-                "the engine has to be restarted, and there is no systemd here: say how, as in `--restart-command 'service docker \
-                 restart'`"
-                    .to_owned(),
-            );
-        }
-        if running.live_restore {
-            self.notes.push(
-                "the engine is restarted; `live-restore` is on, so containers go on running"
-                    .to_owned(),
-            );
-        } else {
-            let count = match running.containers {
-                0 => "no container runs".to_owned(),
-                1 => "1 running container stops with it".to_owned(),
-                count => format!("{count} running containers stop with it"),
-            };
-            let advice = if running.containers == 0 {
-                ""
-            } else {
-                "; to keep them, put `\"live-restore\": true` into daemon.json and reload the engine first"
-            };
-            self.notes
-                .push(format!("the engine is restarted: {count}{advice}"));
         }
     }
 }

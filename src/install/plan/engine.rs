@@ -1,16 +1,10 @@
-//! The engine's part of a plan: `daemon.json`, its proxy, and where it fetches each registry from.
-
-use std::net::SocketAddr;
-use std::path::Path;
+//! The engine's part of a plan: whether it can be set up, which plugins it asks, and what would keep it from starting.
 
 use serde_json::{Value, json};
 
-use super::gates::allowed;
-use super::{Draft, Route, authority, strings};
-use crate::install::host::{BINARY, CERTIFICATES, HOSTS_FILE, PROXY_DROP_IN};
+use super::{Draft, authority, steering, strings};
 use crate::install::json_file::Edit;
 use crate::install::step::Part;
-use crate::install::unit;
 
 /// Adds the steps.
 pub(super) fn draft(draft: &mut Draft<'_>) {
@@ -22,13 +16,7 @@ pub(super) fn draft(draft: &mut Draft<'_>) {
         item: json!("ramgate"),
     }];
     plugins(draft);
-    if draft.choices.level.steers()
-        && let Some((mirror, egress)) = listeners(draft)
-    {
-        edits.extend(mirrors(draft, mirror));
-        edits.extend(proxy(draft, egress));
-        routes(draft, mirror);
-    }
+    edits.extend(steering::draft(draft));
     authority::trust(draft);
     let path = draft.host.docker.daemon_json.clone();
     draft.json(&path, Part::Engine, &edits, "the engine's settings");
@@ -51,6 +39,10 @@ fn is_ours_to_set_up(draft: &mut Draft<'_>) -> bool {
         .is_some_and(|running| running.managed_plugin)
     {
         "ramgate is a managed plugin of this engine already; take it out as docs/install.md says, or keep it and leave this"
+    } else if docker.major.is_some_and(|major| major < USERS_PLUGINS)
+        && draft.host.layout.user.is_some()
+    {
+        "an engine of 20.10 in rootless mode finds no plugin that its user may set up; upgrade it"
     } else {
         return true;
     };
@@ -61,9 +53,11 @@ fn is_ours_to_set_up(draft: &mut Draft<'_>) -> bool {
 /// Which plugins are asked, and in which order.
 fn plugins(draft: &mut Draft<'_>) {
     let socket = draft.host.settings.plugin_socket.as_deref();
-    if socket != Some(Path::new(PLUGIN_SOCKET)) {
+    let place = &draft.host.layout.plugin_socket;
+    if socket != Some(place) {
         draft.problems.push(format!(
-            "settings: `plugin.socket` has to be {PLUGIN_SOCKET}, where the engine looks for a plugin of the name `ramgate`"
+            "settings: `plugin.socket` has to be {}, where the engine looks for a plugin of the name `ramgate`",
+            place.display()
         ));
     }
     let others = of_daemon_json(draft, &["authorization-plugins"]);
@@ -79,182 +73,6 @@ fn plugins(draft: &mut Draft<'_>) {
     }
 }
 
-/// Where mirror and proxy will listen.
-fn listeners(draft: &mut Draft<'_>) -> Option<(SocketAddr, SocketAddr)> {
-    let settings = &draft.host.settings;
-    let mirror = settings.mirror.as_ref().map(|mirror| mirror.listen);
-    // Switched off they have no address; switched on by this plan they have the default ones.
-    let mirror = mirror.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5050)));
-    let egress = settings
-        .egress
-        .as_ref()
-        .map(|egress| egress.listen)
-        .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5051)));
-    for (key, address) in [("mirror.listen", mirror), ("egress.listen", egress)] {
-        if !address.ip().is_loopback() || address.port() == 0 {
-            draft.problems.push(format!(
-                "settings: `{key}` is {address}; the engine is pointed at a fixed port on this host's own address, as 127.0.0.1:5050"
-            ));
-            return None;
-        }
-    }
-    Some((mirror, egress))
-}
-
-fn mirrors(draft: &mut Draft<'_>, mirror: SocketAddr) -> Option<Edit> {
-    let url = format!("http://{mirror}");
-    let now = strings(of_daemon_json(draft, &["registry-mirrors"]));
-    // With a slash at the end it is the same.
-    if let [only] = now.as_slice()
-        && only.trim_end_matches('/') == url
-    {
-        return None;
-    }
-    let replaced: Vec<&String> = now.iter().filter(|other| **other != url).collect();
-    if let Some(first) = replaced.first() {
-        draft.notes.push(format!(
-            "`registry-mirrors` held {}, which would be a way past ramgate: it is replaced, and put back by `ramgate uninstall`. To \
-             fetch through it still, name it in {}: {{\"mirror\": {{\"upstreams\": {{\"docker.io\": {{\"url\": \"{first}\"}}}}}}}}",
-            replaced.iter().map(|url| format!("`{url}`")).collect::<Vec<_>>().join(", "),
-            crate::settings::DEFAULT_PATH,
-        ));
-    }
-    Some(Edit::Set {
-        key: &["registry-mirrors"],
-        value: json!([url]),
-    })
-}
-
-/// Sends all else that the engine fetches to the network gate: in `daemon.json`, or in the unit of an engine that is too old for it.
-fn proxy(draft: &mut Draft<'_>, egress: SocketAddr) -> Vec<Edit> {
-    let url = format!("http://{egress}");
-    let docker = &draft.host.docker;
-    let in_environment =
-        ["HTTP_PROXY", "HTTPS_PROXY"].map(|name| docker.environment(name).map(str::to_owned));
-    let in_file = [&["proxies", "http-proxy"], &["proxies", "https-proxy"]]
-        .map(|key| of_daemon_json(draft, key).and_then(|value| value.as_str().map(str::to_owned)));
-    let set: Vec<&String> = in_environment.iter().chain(&in_file).flatten().collect();
-    if let Some(other) = set
-        .iter()
-        .find(|other| !other.is_empty() && ***other != url)
-    {
-        draft.problems.push(format!(
-            "the engine has a proxy already, `{}`, which would be a way past ramgate's: name it as `egress.upstream-proxy.url` in {}, \
-             so that ramgate goes through it, take it away from the engine, and run this again; or install `--level plugin`",
-            without_password(other),
-            crate::settings::DEFAULT_PATH
-        ));
-        return Vec::new();
-    }
-    if in_environment.iter().all(Option::is_some) && !has_drop_in(draft) {
-        return Vec::new();
-    }
-    if docker.reads_proxies() {
-        let set = |key, value: &str| Edit::Set {
-            key,
-            value: json!(value),
-        };
-        return vec![
-            set(&["proxies", "http-proxy"], &url),
-            set(&["proxies", "https-proxy"], &url),
-            set(&["proxies", "no-proxy"], NO_PROXY),
-        ];
-    }
-    if draft.host.systemd && docker.unit.is_some() {
-        let text = unit::PROXY_DROP_IN.replace("http://127.0.0.1:5051", &url);
-        let path = Path::new(unit::DIRECTORY).join(PROXY_DROP_IN);
-        draft.file(
-            &path,
-            Part::Engine,
-            text.as_bytes(),
-            0o644,
-            "the engine's proxy",
-        );
-    } else {
-        draft.problems.push(format!(
-            "this engine takes its proxy from its environment alone: have it started with HTTP_PROXY={url} HTTPS_PROXY={url} \
-             NO_PROXY={NO_PROXY}, and run this again"
-        ));
-    }
-    Vec::new()
-}
-
-fn has_drop_in(draft: &Draft<'_>) -> bool {
-    let path = Path::new(unit::DIRECTORY).join(PROXY_DROP_IN);
-    draft.host.entry(&path).content().is_some()
-}
-
-/// Where the engine fetches each registry from, for those engines that can be told.
-///
-/// A registry that users log in to themselves stays reached directly: their logins are not handed to a mirror. A directory of its
-/// own keeps it from what `_default` says.
-fn routes(draft: &mut Draft<'_>, mirror: SocketAddr) {
-    draft.routes.push(("docker.io".to_owned(), Route::Mirror));
-    let allowed = allowed(&draft.planned(&draft.host.policy_file));
-    let hosts: Vec<String> = allowed.iter().map(|(host, _)| host.clone()).collect();
-    let upstreams: Vec<String> = draft
-        .host
-        .settings
-        .mirror
-        .iter()
-        .flat_map(|mirror| mirror.upstreams.keys().map(ToString::to_string))
-        .collect();
-    let others = allowed.iter().filter(|(host, _)| host != "docker.io");
-    let others: Vec<(String, Route)> = others
-        .map(|(host, via)| {
-            let by_mirror = draft.host.docker.reads_hosts_files()
-                && (via.as_deref() == Some("mirror")
-                    || (via.is_none() && upstreams.contains(host)));
-            let inspects = draft.choices.level.inspects() && via.as_deref() != Some("direct");
-            let route = match (by_mirror, inspects) {
-                (true, _) => Route::Mirror,
-                (false, true) => Route::Inspect,
-                (false, false) => Route::Direct,
-            };
-            (host.clone(), route)
-        })
-        .collect();
-    draft.routes.extend(others.iter().cloned());
-    if !draft.host.docker.reads_hosts_files() {
-        return;
-    }
-    // With patterns, or without a list, which registries are reached directly cannot be said in files.
-    let listed = !hosts.is_empty() && !hosts.iter().any(|host| host.contains('*'));
-    let to_mirror = format!(
-        "# By `ramgate install`: what has no directory of its own here is fetched through ramgate's mirror.\nserver = \"http://{mirror}\"\n"
-    );
-    let place = if listed { "_default" } else { "docker.io" };
-    let directories = draft.host.registry_directories();
-    let write = |draft: &mut Draft<'_>, name: &str, text: &str| {
-        let path = Path::new(CERTIFICATES).join(name).join(HOSTS_FILE);
-        draft.file(
-            &path,
-            Part::Engine,
-            text.as_bytes(),
-            0o644,
-            "where images are fetched from",
-        );
-    };
-    write(draft, place, &to_mirror);
-    if !listed {
-        return;
-    }
-    for (host, route) in &others {
-        let has_file = directories
-            .iter()
-            .any(|(name, has_file)| name == host && *has_file);
-        if *route != Route::Mirror && !has_file {
-            write(draft, host, DIRECT);
-        }
-    }
-    let shadowing = directories.iter().map(|(name, _)| name);
-    for name in shadowing.filter(|name| *name != "_default" && !hosts.contains(name)) {
-        draft.notes.push(format!(
-            "{CERTIFICATES}/{name} keeps the engine from asking the mirror for `{name}`; the network gate judges it"
-        ));
-    }
-}
-
 /// dockerd does not start when a key stands in `daemon.json` and on its command line.
 fn conflicts(draft: &mut Draft<'_>) {
     let steps = &draft.steps;
@@ -266,28 +84,17 @@ fn conflicts(draft: &mut Draft<'_>) {
         {
             draft.problems.push(format!(
                 "dockerd is started with `{flag}`, and does not start when `{key}` stands in daemon.json too: move what the flag says \
-                 into {} and restart the engine, then run {BINARY} again",
-                draft.host.docker.daemon_json.display()
+                 into {} and restart the engine, then run {} again",
+                draft.host.docker.daemon_json.display(),
+                draft.host.layout.binary.display()
             ));
         }
     }
 }
 
-fn of_daemon_json(draft: &Draft<'_>, key: &[&str]) -> Option<Value> {
+pub(super) fn of_daemon_json(draft: &Draft<'_>, key: &[&str]) -> Option<Value> {
     draft.value(&draft.host.docker.daemon_json, key)
 }
 
-/// A proxy's address may have a password in it.
-fn without_password(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
-        (None, Some((_, host))) => format!("…@{host}"),
-        (_, None) => url.to_owned(),
-    }
-}
-
-const PLUGIN_SOCKET: &str = "/run/docker/plugins/ramgate.sock";
-/// Go proxies no loopback address anyway; to say so is for those who read it.
-const NO_PROXY: &str = "localhost,127.0.0.0/8,::1";
-/// No `server` and no `host`: as if there were no file, and `_default` does not count.
-const DIRECT: &str = "# By `ramgate install`: this registry is reached directly, so that users' own logins reach it. The network gate and the\n# authorization plugin judge it.\n";
+/// 20.10 looks for plugins in the system's directories alone, whoever runs it. Tried on 26.1 and 28.5.
+const USERS_PLUGINS: u32 = 23;

@@ -7,23 +7,22 @@ use serde_json::{Value, json};
 use super::{Draft, authority, rules};
 use crate::cli::starter;
 use crate::install::entry::Entry;
-use crate::install::host::BINARY;
 use crate::install::json_file::{Edit, JsonFile};
 use crate::install::step::{Content, Part};
-use crate::install::unit::{self, UNITS};
 use crate::live_policy;
-use crate::settings::{DEFAULT_PATH, Settings};
+use crate::settings::Settings;
 
 /// Adds the steps.
 pub(super) fn draft(draft: &mut Draft<'_>) {
-    let packaged = unit::PACKAGED.iter().any(|directory| {
-        let path = Path::new(directory).join("ramgate.service");
+    let packaged = draft.host.layout.packaged.iter().any(|directory| {
+        let path = directory.join("ramgate.service");
         draft.host.entry(&path) != Entry::Absent
     });
     let binary = program(draft, packaged);
     policy(draft);
     authority::make(draft);
     settings(draft);
+    spec(draft);
     if draft.host.systemd {
         units(draft, packaged, &binary);
     } else {
@@ -40,18 +39,15 @@ pub(super) fn draft(draft: &mut Draft<'_>) {
 /// Puts the program where the units expect it; the place.
 fn program(draft: &mut Draft<'_>, packaged: bool) -> PathBuf {
     let here = &draft.choices.program_path;
-    if packaged || here.starts_with("/usr/bin") || here == Path::new(BINARY) {
+    let place = &draft.host.layout.binary;
+    // A user takes the system's, which goes on being looked after by whoever put it there.
+    let is_systems = draft.host.layout.user.is_some() && here.starts_with("/usr");
+    if packaged || is_systems || here.starts_with("/usr/bin") || here == place {
         return here.clone();
     }
     let content = draft.choices.program.clone();
-    draft.file(
-        Path::new(BINARY),
-        Part::Gates,
-        &content,
-        0o755,
-        "the program",
-    );
-    BINARY.into()
+    draft.file(place, Part::Gates, &content, 0o755, "the program");
+    place.clone()
 }
 
 fn policy(draft: &mut Draft<'_>) {
@@ -122,7 +118,10 @@ pub(super) fn allowed(policy: &[u8]) -> Vec<(String, Option<String>)> {
 
 /// Which gates run. What is as it is by default needs no settings.
 fn settings(draft: &mut Draft<'_>) {
-    let path = Path::new(DEFAULT_PATH);
+    if let Some(user) = &draft.host.layout.user {
+        return users_settings(draft, &user.settings);
+    }
+    let path = &draft.host.layout.settings;
     let level = draft.choices.level;
     let now = &draft.host.settings;
     let inspects = now.egress.as_ref().is_some_and(|egress| egress.inspect);
@@ -148,13 +147,34 @@ fn settings(draft: &mut Draft<'_>) {
     draft.json(path, Part::Gates, &edits, "which gates run");
 }
 
+/// A user's are written whole; those that are there are the user's own.
+fn users_settings(draft: &mut Draft<'_>, text: &str) {
+    let path = &draft.host.layout.settings;
+    if draft.host.entry(path) == Entry::Absent {
+        let purpose = "where things of a user lie; the plugin alone runs";
+        draft.file(path, Part::Gates, text.as_bytes(), 0o644, purpose);
+    }
+}
+
+/// Tells a user's engine where the plugin is.
+fn spec(draft: &mut Draft<'_>) {
+    let layout = &draft.host.layout;
+    if let Some(user) = &layout.user {
+        let text = format!("unix://{}\n", layout.plugin_socket.display());
+        let purpose = "where the engine finds the plugin";
+        draft.file(&user.spec, Part::Gates, text.as_bytes(), 0o644, purpose);
+    }
+}
+
 fn units(draft: &mut Draft<'_>, packaged: bool, binary: &Path) {
-    for unit in UNITS.into_iter().chain(rules::unit(draft)) {
-        let mut place = Path::new(unit::DIRECTORY).join(unit.name);
+    let layout = &draft.host.layout;
+    for unit in layout.gate_units().into_iter().chain(rules::unit(draft)) {
+        let mut place = layout.units.join(unit.name);
         if packaged {
-            let mut packages = unit::PACKAGED
+            let mut packages = layout
+                .packaged
                 .iter()
-                .map(|directory| Path::new(directory).join(unit.name));
+                .map(|directory| directory.join(unit.name));
             place = packages
                 .rfind(|path| draft.host.entry(path) != Entry::Absent)
                 .unwrap_or(place);
@@ -162,7 +182,7 @@ fn units(draft: &mut Draft<'_>, packaged: bool, binary: &Path) {
             let text = unit.text(binary);
             draft.file(&place, Part::Gates, text.as_bytes(), 0o644, "the unit");
         }
-        for wants in unit.wanted_by() {
+        for wants in unit.wanted_by(&layout.units) {
             let path = wants.join(unit.name);
             if draft.host.entry(&path) == Entry::Absent {
                 let after = Content::Link {

@@ -1,18 +1,16 @@
 //! What level `strict` adds for containers: the firewall's rules that send what they fetch by themselves to the network gate.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use super::{Draft, Gates};
 use crate::install::json_file::Edit;
 use crate::install::unit::{RULES, Unit};
 use crate::nft::{Ruleset, Standing};
-use crate::settings::{DEFAULT_PATH, Settings};
+use crate::settings::Settings;
 
 /// The edit of the settings by which the gate takes what the rules send.
 pub(super) fn setting(draft: &Draft<'_>) -> Option<Edit> {
-    let there = draft.value(Path::new(DEFAULT_PATH), KEY);
+    let there = draft.value(&draft.host.layout.settings, KEY);
     let is_set = there.is_some_and(|value| value != Value::Null);
     (draft.choices.level.captures() && !is_set).then(|| Edit::Set {
         key: KEY,
@@ -50,7 +48,7 @@ pub(super) fn in_force(draft: &mut Draft<'_>, gates: Gates) -> Option<String> {
     if stands {
         return None;
     }
-    let text = draft.planned(Path::new(DEFAULT_PATH));
+    let text = draft.planned(&host.layout.settings);
     // One that is wrong is a problem already.
     let settings = Settings::parse(&String::from_utf8_lossy(&text)).ok()?;
     let transparent = settings.egress?.transparent?;

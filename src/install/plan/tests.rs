@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::*;
-use crate::install::below;
 use crate::install::docker::{Docker, Running};
 use crate::install::step::{Content, Part};
+use crate::install::{Layout, below};
 use crate::settings::{DEFAULT_PATH, Settings};
 
 /// A system below a directory of its own.
@@ -45,7 +45,8 @@ impl System {
     fn find(&self) -> Host {
         let settings = below(self.root.path(), Path::new(DEFAULT_PATH));
         let text = std::fs::read_to_string(settings).unwrap_or_else(|_| "{}".to_owned());
-        Host::find(self.root.path(), Settings::parse(&text).unwrap()).unwrap()
+        let settings = Settings::parse(&text).unwrap();
+        Host::find(self.root.path(), Layout::system(), settings).unwrap()
     }
 
     fn host(&self) -> Host {

@@ -31,7 +31,9 @@
 //! closes, however the test ends, and the kernel ends the rest. Only a directory and control groups can be left by a killed test;
 //! the next lab removes them.
 
+mod attribute;
 mod authority;
+mod borrowed;
 mod command;
 mod directory;
 mod engine;
