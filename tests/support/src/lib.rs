@@ -43,7 +43,6 @@ mod image;
 mod lab;
 mod name_server;
 mod network;
-mod nft;
 mod overheard;
 mod ramgate;
 mod recorder;
