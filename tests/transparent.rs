@@ -3,6 +3,8 @@
 //!
 //! One lab after the other: `cargo test --features engines --test transparent -- registries`.
 
+#[path = "transparent/clients.rs"]
+mod clients;
 #[path = "transparent/trials.rs"]
 mod trials;
 #[path = "transparent/world.rs"]

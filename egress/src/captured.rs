@@ -4,16 +4,11 @@
 //! name that was given for another server's address leads to its own server, and an address alone leads nowhere unless the
 //! policy names it.
 
-use std::convert::Infallible;
 use std::io::Cursor;
-use std::pin::pin;
 
 use bytes::Bytes;
 use http::{Method, Request};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use ramgate_policy::Host;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -24,6 +19,7 @@ use tracing::{debug, error, warn};
 use crate::audit::{self, Asked, Client};
 use crate::begun::Begun;
 use crate::client_hello::{ClientHello, Opening};
+use crate::conversation::{Limits, serve_http1};
 use crate::gate::{Admitted, Egress};
 use crate::guard::RefusedOpening;
 use crate::original_destination::Ends;
@@ -159,28 +155,20 @@ impl Captured {
         tasks: &Tasks,
         shutdown: &CancellationToken,
     ) {
-        let config = self.egress.config();
-        let mut server = http1::Builder::new();
-        server
-            .timer(TokioTimer::new())
-            .header_read_timeout(config.header_read_timeout)
-            .max_buf_size(HEAD_MAX_BYTES);
-        let service = service_fn(|mut request: Request<Incoming>| async move {
-            let target = Target::read_captured(&mut request, self.ends.to.port());
-            let answer = self
-                .egress
-                .answer_read(request, target, self.client(), tasks);
-            Ok::<_, Infallible>(answer.await)
-        });
-        let mut connection =
-            pin!(server.serve_connection(TokioIo::new(with(early, stream)), service));
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = shutdown.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+        let limits = Limits {
+            head_max_bytes: HEAD_MAX_BYTES,
+            head_timeout: self.egress.config().header_read_timeout,
+        };
+        let (client, port) = (self.client(), self.ends.to.port());
+        let answer = |mut request: Request<Incoming>| {
+            let (egress, tasks) = (self.egress.clone(), tasks.clone());
+            async move {
+                let target = Target::read_captured(&mut request, port);
+                egress.answer_read(request, target, client, &tasks).await
             }
         };
+        let stream = with(early, stream);
+        let ended = serve_http1(stream, limits, shutdown.clone(), answer).await;
         match ended {
             Ok(()) => {}
             Err(error) if error.is_parse() => self.refuse(UNREADABLE),
@@ -205,7 +193,7 @@ impl Captured {
 }
 
 /// `stream` with what was read from it.
-fn with(early: Vec<u8>, stream: TcpStream) -> impl AsyncRead + AsyncWrite + Unpin {
+fn with(early: Vec<u8>, stream: TcpStream) -> impl AsyncRead + AsyncWrite + Unpin + Send + 'static {
     let (read, write) = stream.into_split();
     tokio::io::join(Cursor::new(Bytes::from(early)).chain(read), write)
 }

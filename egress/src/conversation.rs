@@ -4,16 +4,19 @@ use std::convert::Infallible;
 use std::pin::pin;
 use std::time::Duration;
 
-use http::header;
+use http::{Request, header};
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::activity::Activity;
+use crate::answer::Answer;
 use crate::gate::Egress;
 use crate::tasks::Tasks;
 
@@ -24,6 +27,13 @@ enum Version {
     One,
     /// The preface of HTTP/2, with prior knowledge (RFC 9113, section 3.3).
     Two,
+}
+
+/// What the head of a request may have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) head_max_bytes: usize,
+    pub(crate) head_timeout: Duration,
 }
 
 /// From the first request to the last or to the upgrade.
@@ -53,29 +63,48 @@ async fn converse_http1(
     shutdown: CancellationToken,
 ) {
     let config = egress.config();
+    let limits = Limits {
+        head_max_bytes: config.header_size_max_bytes,
+        head_timeout: config.header_read_timeout,
+    };
+    let answer = |request| {
+        let (egress, tasks) = (egress.clone(), tasks.clone());
+        async move { egress.answer(request, &tasks).await }
+    };
+    if let Err(error) = serve_http1(stream, limits, shutdown, answer).await {
+        debug!(%error, error_source = "downstream", "connection broken off");
+    }
+}
+
+/// HTTP/1.1 on `stream`: `answer` answers each request, until the client has no more or `shutdown` is cancelled.
+pub(crate) async fn serve_http1<F: Future<Output = Answer>>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    limits: Limits,
+    shutdown: CancellationToken,
+    answer: impl Fn(Request<Incoming>) -> F,
+) -> hyper::Result<()> {
     let mut server = http1::Builder::new();
     server
         .timer(TokioTimer::new())
-        .header_read_timeout(config.header_read_timeout)
-        .max_buf_size(config.header_size_max_bytes.max(BUFFER_LEAST_BYTES));
+        .header_read_timeout(limits.head_timeout)
+        .max_buf_size(limits.head_max_bytes.max(BUFFER_LEAST_BYTES))
+        // Who has no more to ask still waits for the answer.
+        .half_close(true);
     let service = service_fn(|request| {
-        let (egress, tasks) = (egress.clone(), tasks.clone());
-        async move { Ok::<_, Infallible>(egress.answer(request, &tasks).await) }
+        let answered = answer(request);
+        async move { Ok::<_, Infallible>(answered.await) }
     });
     let mut connection = pin!(
         server
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades()
     );
-    let ended = tokio::select! {
+    tokio::select! {
         ended = connection.as_mut() => ended,
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
-    };
-    if let Err(error) = ended {
-        debug!(%error, error_source = "downstream", "connection broken off");
     }
 }
 

@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use ramgate_lab::{Lab, hello};
 use serde_json::json;
 
+use crate::clients;
 use crate::world::{CURL, TRUST, World, policy, settings};
 
 pub(crate) type Trial = (&'static str, fn(&World) -> Result<()>);
@@ -21,6 +22,12 @@ pub(crate) const TRIALS: &[Trial] = &[
     ("egress_containers_decides_about_the_rest", rest),
     ("nobody_asks_the_listener_directly", direct),
     ("inspection_reads_what_containers_pull", inspected),
+    ("podman_pulls_what_it_may", clients::podman),
+    ("containerd_pulls_what_it_may", clients::containerd),
+    (
+        "docker_in_docker_pulls_and_builds_with_what_it_may",
+        clients::docker,
+    ),
     ("an_identity_is_required_of_containers_too", identity),
     ("a_container_of_an_engine_is_captured", container),
     ("the_hosts_own_programs_are_captured_if_asked", host),
@@ -251,20 +258,7 @@ fn inspected(world: &World) -> Result<()> {
     lab.stop_ramgate()?;
     lab.write_settings(&settings(true))?;
     lab.start_ramgate()?;
-    world.skopeo("ghcr.io/acme/app:1")?.expect_success()?;
-    world
-        .skopeo("docker.io/library/alpine:3")?
-        .expect_success()?;
-    world.skopeo("ghcr.io/other/thing:1")?.expect_failure("")?;
-    world
-        .skopeo("docker.io/evil/tool:latest")?
-        .expect_failure("")?;
-    for upstream in [lab.ghcr(), lab.docker_hub()] {
-        for path in ["/v2/other/", "/v2/evil/"] {
-            let reached = upstream.requests_under(path);
-            ensure!(reached.is_empty(), "{path} was reached: {reached:?}");
-        }
-    }
+    clients::skopeo(world)?;
     // In the container's name, what passed and what did not.
     let log = lab.read_file(AUDIT)?;
     let of_inspection: Vec<&str> = log
@@ -360,10 +354,44 @@ fn container(world: &World) -> Result<()> {
             log.contains("\"172.17.0.2\""),
             "the container is not in the audit log"
         );
-        Ok(())
+        hosts_file(world)
     })();
     lab.stop_engine()?;
     result
+}
+
+/// A container's own hosts file: an open name at a closed registry's address leads to its own server all the same, a closed name at an
+/// open address nowhere.
+fn hosts_file(world: &World) -> Result<()> {
+    let lab = &world.lab;
+    // A static busybox finds no names, so it reads the file as a resolver would.
+    let fetch = |host: &str, address: &str| {
+        let script = format!(
+            "address=$(busybox awk '$2 == \"{host}\" {{ print $1 }}' /etc/hosts)\n\
+             printf 'GET /hello.txt HTTP/1.0\\r\\nHost: {host}\\r\\n\\r\\n' | busybox nc -w 5 $address 80"
+        );
+        lab.command("docker")
+            .args(["run", "--rm", "--add-host", &format!("{host}:{address}")])
+            .args(["--env", "PATH=/bin", "ghcr.io/acme/app:1"])
+            .args(["/bin/busybox", "sh", "-c", &script])
+            .run()
+    };
+    world.begin();
+    let open = fetch("files.example", "203.0.113.10")?;
+    ensure!(
+        open.stdout.contains("hello from files.example"),
+        "not its own server: {open}"
+    );
+    world.untouched(lab.docker_hub())?;
+    world.begin();
+    let closed = fetch("registry-1.docker.io", "203.0.113.13")?;
+    ensure!(!closed.stdout.contains("hello"), "it is open: {closed}");
+    ensure!(
+        closed.stdout.starts_with("HTTP/1.0 40"),
+        "nobody refused it: {closed}"
+    );
+    world.untouched(lab.files_host())?;
+    world.untouched(lab.docker_hub())
 }
 
 /// Other programs' connections are captured, and ramgate's own are not: it would go round in circles.

@@ -72,6 +72,38 @@ async fn a_length_beside_chunks_does_not_reach_the_target() {
 }
 
 #[tokio::test]
+async fn who_has_no_more_to_ask_still_has_the_answer() {
+    let target = Target::mirror_requests().await;
+    let gate = Gate::serve(&target.policy()).await;
+    let address = target.address;
+    let mut client = gate.connect().await;
+    client
+        .write(&format!(
+            "GET http://{address}/a HTTP/1.1\r\nHost: {address}\r\n\r\n"
+        ))
+        .await;
+    client.close_write().await;
+    let answer = client.read_to_end().await;
+    assert!(answer.contains("GET /a HTTP/1.1"), "{answer}");
+}
+
+#[tokio::test]
+async fn what_stands_behind_a_hash_is_no_part_of_the_target() {
+    let target = Target::mirror_requests().await;
+    let gate = Gate::serve(&target.policy()).await;
+    let address = target.address;
+    for (asked, path) in [("#@evil.example/b", "/"), ("/a#b", "/a"), ("?b#c", "/?b")] {
+        let answer = gate
+            .ask(&format!(
+                "GET http://{address}{asked} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+            ))
+            .await;
+        let (_, seen) = answer.split_once("\r\n\r\n").unwrap();
+        assert_eq!(status_line(seen), format!("GET {path} HTTP/1.1"), "{asked}");
+    }
+}
+
+#[tokio::test]
 async fn every_request_of_a_connection_is_judged() {
     let (open, closed) = (
         Target::mirror_requests().await,
