@@ -160,11 +160,18 @@ pub(crate) fn run() -> ExitCode {
             complain(&problems);
             ExitCode::from(USAGE)
         }
+        // Who reads has seen enough, as `head` has: nobody wants to hear of it.
+        Err(CommandError::Failed(error)) if is_cut_off(&error) => ExitCode::from(FAILED),
         Err(CommandError::Failed(error)) => {
             complain(&format!("{error:#}"));
             ExitCode::from(FAILED)
         }
     }
+}
+
+fn is_cut_off(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn man(output: Option<&Path>) -> Result<Outcome, CommandError> {

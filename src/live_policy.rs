@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fingerprint::fingerprint;
 use crate::metrics::PolicyMetrics;
-use crate::settings::listed;
+use crate::settings::{listed, read_text};
 
 /// A policy file, its drop-ins, and what they last held that was valid.
 #[derive(Debug)]
@@ -241,7 +241,7 @@ pub(crate) fn drop_ins(path: &Path) -> Result<Texts, PolicyError> {
 
 fn read_file(path: &Path) -> Result<String, PolicyError> {
     let path = path.to_owned();
-    std::fs::read_to_string(&path).map_err(|source| {
+    read_text(&path).map_err(|source| {
         if source.kind() == std::io::ErrorKind::NotFound {
             PolicyError::Missing(path)
         } else {

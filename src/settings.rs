@@ -157,7 +157,7 @@ impl Settings {
     /// Reads `path`, or the default place. At the default place the file may be missing: then the defaults hold.
     pub(crate) fn load(path: Option<&Path>) -> Result<Self, SettingsError> {
         let place = path.unwrap_or_else(|| Path::new(DEFAULT_PATH));
-        let text = match std::fs::read_to_string(place) {
+        let text = match read_text(place) {
             Ok(text) => text,
             Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
                 "{}".to_owned()
@@ -179,6 +179,17 @@ impl Settings {
     pub(crate) fn parse(text: &str) -> Result<Self, Findings> {
         check::settings(text)
     }
+}
+
+/// The text of a file that people write.
+pub(crate) fn read_text(path: &Path) -> std::io::Result<String> {
+    std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidData => std::io::Error::new(
+            error.kind(),
+            "this is no text in UTF-8; is it the file that is meant?",
+        ),
+        _ => error,
+    })
 }
 
 /// One finding a line, each with the file, so that editors can jump to it.

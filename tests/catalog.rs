@@ -162,7 +162,55 @@ fn a_key_is_its_owners_alone_and_never_overwritten() {
     site.says(&["catalog", "keygen", key.to_str().unwrap()]);
     assert_eq!(key.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     let again = site.ramgate(&["catalog", "keygen", key.to_str().unwrap()]);
-    assert_eq!(again.status.code(), Some(1));
+    assert_eq!(again.status.code(), Some(64));
+    let complaint = String::from_utf8(again.stderr).unwrap();
+    assert!(complaint.contains("left as it is"), "{complaint}");
+}
+
+#[test]
+fn what_is_given_wrong_is_told_from_what_fails() {
+    let site = Site::new(true);
+    let path = |name: &str| site.path(name).display().to_string();
+    std::fs::write(site.path("empty"), "").unwrap();
+    let (missing, empty, folder) = (path("missing"), path("empty"), path(""));
+    let bundle = path("bundle");
+    for (arguments, code, text) in [
+        (vec!["show", "acme/app"], 64, "`acme/app` is no namespace"),
+        (vec!["show", ""], 64, "`` is no namespace"),
+        (
+            vec!["refresh", "grafana", "a b"],
+            64,
+            "`a b` is no namespace",
+        ),
+        (vec!["import", &missing], 64, "No such file"),
+        (vec!["import", &folder], 64, "Is a directory"),
+        (vec!["import", &empty], 1, "this is no bundle"),
+        (
+            vec!["export", "--key", &missing, &bundle],
+            64,
+            "No such file",
+        ),
+        (vec!["export", "--key", &empty, &bundle], 64, "key"),
+    ] {
+        let output = site.ramgate(&[&["catalog"], &arguments[..]].concat());
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
+        assert!(error.contains(text), "{arguments:?}: {error}");
+    }
+    assert_eq!(site.asked(), 0);
+
+    // Nobody answers there any more: a timer that refreshes must be able to tell.
+    let settings = std::fs::read_to_string(site.path("settings.json")).unwrap();
+    let mut settings: serde_json::Value = serde_json::from_str(&settings).unwrap();
+    let away = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    settings["catalog"]["url"] = format!("http://{away}").into();
+    std::fs::write(site.path("settings.json"), settings.to_string()).unwrap();
+    let output = site.ramgate(&["catalog", "refresh", "grafana"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.stdout, b"taken: 0, left as they are: 1\n");
 }
 
 #[test]

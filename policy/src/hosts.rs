@@ -13,8 +13,9 @@ use crate::known_hosts::HostPattern;
 pub(crate) struct Hosts {
     exact: HashMap<Host, Vec<(u16, Arc<str>)>>,
     below: HashMap<String, Vec<(u16, Arc<str>)>>,
-    /// Of well-known registries, at port 443. A few dozen at most, so they are tried one by one.
-    known: Vec<(HostPattern, Arc<str>)>,
+    /// Of well-known registries, at port 443, by their first label; none where it has a `*`. Each registry of a cloud may have one of
+    /// its own, and of the rest there are a few dozen.
+    known: HashMap<Option<Box<str>>, Vec<(HostPattern, Arc<str>)>>,
 }
 
 // === impl Hosts ===
@@ -43,8 +44,10 @@ impl Hosts {
 
     /// Opens a host that an allowed registry is known to need.
     pub(crate) fn insert_known(&mut self, pattern: HostPattern, rule: &Arc<str>) {
-        if !self.known.iter().any(|(known, _)| *known == pattern) {
-            self.known.push((pattern, Arc::clone(rule)));
+        let label = pattern.first_label().map(Box::from);
+        let alike = self.known.entry(label).or_default();
+        if !alike.iter().any(|(known, _)| *known == pattern) {
+            alike.push((pattern, Arc::clone(rule)));
         }
     }
 
@@ -59,8 +62,11 @@ impl Hosts {
             .find(|(open, _)| *open == port)
             .map(|(_, rule)| rule);
         let known = || {
-            self.known
-                .iter()
+            let label = host.as_str().split('.').next().map(Box::from);
+            [label, None]
+                .into_iter()
+                .filter_map(|label| self.known.get(&label))
+                .flatten()
                 .find(|(pattern, _)| port == DEFAULT_PORT && pattern.covers(host))
                 .map(|(_, rule)| rule)
         };
@@ -72,3 +78,43 @@ impl Hosts {
 
 /// Ports of `egress.hosts` that name none: HTTP and HTTPS.
 pub(crate) const WEB_PORTS: [u16; 2] = [80, DEFAULT_PORT];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Registry;
+    use crate::known_hosts;
+
+    #[test]
+    fn what_well_known_registries_need_is_found_by_its_first_label_or_without_one() {
+        let mut hosts = Hosts::default();
+        let rule = |name: &str| Arc::from(format!("registries[{name}]"));
+        for name in [
+            "one.azurecr.io",
+            "two.azurecr.io",
+            "quay.io",
+            "mcr.microsoft.com",
+            "quay.io",
+        ] {
+            let registry: Registry = name.parse().unwrap();
+            for pattern in known_hosts::hosts_of(&registry) {
+                hosts.insert_known(pattern, &rule(name));
+            }
+        }
+        let found = |host: &str, port| {
+            let rule = hosts.rule(&host.parse().unwrap(), port);
+            rule.map(|rule| rule.as_str().to_owned())
+        };
+        for (host, name) in [
+            ("one.westeurope.data.azurecr.io", "one.azurecr.io"),
+            ("two.westeurope.data.azurecr.io", "two.azurecr.io"),
+            ("cdn02.quay.io", "quay.io"),
+            ("westeurope.data.mcr.microsoft.com", "mcr.microsoft.com"),
+        ] {
+            assert_eq!(found(host, 443).as_deref(), Some(&*rule(name)), "{host}");
+            assert_eq!(found(host, 444), None, "{host}");
+        }
+        assert_eq!(found("three.westeurope.data.azurecr.io", 443), None);
+        assert_eq!(found("one.azurecr.io.evil.example", 443), None);
+    }
+}

@@ -134,6 +134,12 @@ impl HostPattern {
                 .is_some_and(|label| covers_label(pattern, label))
         }) && labels.next().is_none()
     }
+
+    /// Its first label, if that is of one name alone.
+    pub(crate) fn first_label(&self) -> Option<&str> {
+        let first = self.0.split('.').next();
+        first.filter(|label| !label.contains('*'))
+    }
 }
 
 /// At most one `*` to a label, as [`KNOWN_REGISTRIES`] has it.
@@ -154,7 +160,13 @@ fn covers_label(pattern: &str, label: &str) -> bool {
 impl KnownRegistry {
     /// What the words stand for, if `host` is this registry.
     fn bind<'a>(&self, host: &'a str) -> Option<Bindings<'a>> {
-        let same_length = self.registry.split('.').count() == host.split('.').count();
+        // Most hosts are told apart by their end, which takes no splitting: a policy may have a hundred thousand of them.
+        let end = self
+            .registry
+            .rsplit_once('>')
+            .map_or(self.registry, |(_, end)| end);
+        let same_length =
+            host.ends_with(end) && self.registry.split('.').count() == host.split('.').count();
         same_length
             .then(|| bind_labels(self.registry.split('.'), host.split('.')))
             .flatten()

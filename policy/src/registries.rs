@@ -34,7 +34,10 @@ pub(crate) struct Registries {
 pub(crate) struct Rule {
     /// For logs: `registries[ghcr.io]`.
     pub(crate) name: Arc<str>,
-    pub(crate) rights: Vec<Right>,
+    /// Where it stands in the list.
+    pub(crate) index: usize,
+    pub(crate) pull: bool,
+    pub(crate) push: bool,
 }
 
 /// What the allow-list says of a repository.
@@ -50,6 +53,17 @@ pub(crate) enum Listing<'a> {
 
 /// How closely a rule covers a repository: by host, by repository, and last whether it denies.
 type Closeness = (usize, Specificity, bool);
+
+// === impl Rule ===
+
+impl Rule {
+    const fn gives(&self, right: Right) -> bool {
+        match right {
+            Right::Pull => self.pull,
+            Right::Push => self.push,
+        }
+    }
+}
 
 // === impl RegistryPattern ===
 
@@ -82,7 +96,13 @@ impl RegistryPattern {
 // === impl Registries ===
 
 impl Registries {
-    pub(crate) fn insert(&mut self, host: RegistryPattern, globs: Vec<Glob>, rule: &Arc<Rule>) {
+    /// Lists repositories of a registry. Gives the patterns that stood in the list for the same registry before, each with where.
+    pub(crate) fn insert(
+        &mut self,
+        host: RegistryPattern,
+        globs: Vec<Glob>,
+        rule: &Arc<Rule>,
+    ) -> Vec<(String, usize)> {
         let scopes = match host {
             RegistryPattern::Exact(registry) => self.exact.entry(registry).or_default(),
             RegistryPattern::Below(domain, port) => {
@@ -91,9 +111,13 @@ impl Registries {
                 self.below.entry((domain.to_owned(), port)).or_default()
             }
         };
+        let mut twice = Vec::new();
         for glob in globs {
-            scopes.insert(glob, Arc::clone(rule));
+            if let Some(before) = scopes.insert(glob.clone(), Arc::clone(rule)) {
+                twice.push((glob.as_str().to_owned(), before.index));
+            }
         }
+        twice
     }
 
     /// The closest scope wins: host first, then repository; where two are equally close, the one that denies.
@@ -105,7 +129,7 @@ impl Registries {
             known = true;
             // The map is asked for the path's rules only; which of them is closest is decided here.
             for (closeness, rule) in scopes.covering(repository.path()) {
-                let key = (host_closeness, closeness, !rule.rights.contains(&right));
+                let key = (host_closeness, closeness, !rule.gives(right));
                 if closest.is_none_or(|(best, _)| key > best) {
                     closest = Some((key, rule));
                 }

@@ -77,6 +77,8 @@ struct Index<T> {
     children: HashMap<Box<str>, Vec<T>>,
     subtree: HashMap<Box<str>, Vec<T>>,
     other: Vec<(Glob, T)>,
+    /// Where in `other` a pattern stands last.
+    places: HashMap<Box<str>, usize>,
 }
 
 // === impl Glob ===
@@ -191,11 +193,15 @@ impl<T> Default for ScopeMap<T> {
     }
 }
 
-impl<T> ScopeMap<T> {
-    pub(crate) fn insert(&mut self, glob: Glob, value: T) {
+impl<T: Clone> ScopeMap<T> {
+    /// Puts `value` under a pattern. Gives the one that stood under the same before, which stays as well.
+    pub(crate) fn insert(&mut self, glob: Glob, value: T) -> Option<T> {
         if let Some(many) = &mut self.many {
-            many.insert(glob, value);
-        } else if self.few.len() < FEW {
+            return many.insert(glob, value);
+        }
+        let mut before = self.few.iter().rev().filter(|(few, _)| *few == glob);
+        let before = before.next().map(|(_, value)| value.clone());
+        if self.few.len() < FEW {
             // Of a hundred thousand registries each has one: room for four would be most of what they take.
             self.few.reserve_exact(1);
             self.few.push((glob, value));
@@ -206,8 +212,11 @@ impl<T> ScopeMap<T> {
             }
             self.many = Some(many);
         }
+        before
     }
+}
 
+impl<T> ScopeMap<T> {
     /// Every value whose pattern covers `path`, each with how closely.
     pub(crate) fn covering<'a, 'p>(
         &'a self,
@@ -230,26 +239,38 @@ impl<T> Default for Index<T> {
             children: HashMap::new(),
             subtree: HashMap::new(),
             other: Vec::new(),
+            places: HashMap::new(),
+        }
+    }
+}
+
+impl<T: Clone> Index<T> {
+    fn insert(&mut self, glob: Glob, value: T) -> Option<T> {
+        let add = |values: &mut Vec<T>, value| {
+            let before = values.last().cloned();
+            values.reserve_exact(1);
+            values.push(value);
+            before
+        };
+        let under = |map: &mut HashMap<Box<str>, Vec<T>>, key: Box<str>, value| {
+            add(map.entry(key).or_default(), value)
+        };
+        match glob.form {
+            Form::All => add(&mut self.all, value),
+            Form::Exact => under(&mut self.exact, glob.text, value),
+            Form::Children => under(&mut self.children, Box::from(glob.prefix()), value),
+            Form::Subtree => under(&mut self.subtree, Box::from(glob.prefix()), value),
+            Form::Other => {
+                let place = self.places.insert(glob.text.clone(), self.other.len());
+                self.other.push((glob, value));
+                let before = place.and_then(|place| self.other.get(place));
+                before.map(|(_, value)| value.clone())
+            }
         }
     }
 }
 
 impl<T> Index<T> {
-    fn insert(&mut self, glob: Glob, value: T) {
-        let under = |map: &mut HashMap<Box<str>, Vec<T>>, key: Box<str>, value| {
-            let values = map.entry(key).or_default();
-            values.reserve_exact(1);
-            values.push(value);
-        };
-        match glob.form {
-            Form::All => self.all.push(value),
-            Form::Exact => under(&mut self.exact, glob.text, value),
-            Form::Children => under(&mut self.children, Box::from(glob.prefix()), value),
-            Form::Subtree => under(&mut self.subtree, Box::from(glob.prefix()), value),
-            Form::Other => self.other.push((glob, value)),
-        }
-    }
-
     /// Every value whose pattern covers `path`, each with how closely.
     fn covering<'a, 'p>(
         &'a self,
@@ -389,6 +410,22 @@ mod tests {
         assert_eq!(closest("acme/tool/x"), Some("acme/**"));
         assert_eq!(closest("acme/app/x"), Some("acme/app/**"));
         assert_eq!(closest("other"), Some("**"));
+    }
+
+    #[test]
+    fn a_pattern_that_stands_there_already_is_told_with_what_stood_under_it() {
+        for others in [0, 2 * FEW] {
+            let mut map = ScopeMap::default();
+            for other in 0..others {
+                let glob = Glob::parse(&format!("other-{other}")).unwrap();
+                assert_eq!(map.insert(glob, 0), None);
+            }
+            for text in ["**", "a", "a/*", "a/**", "a*", "a*/b"] {
+                let glob = |_| Glob::parse(text).unwrap();
+                let told = [1, 2, 3].map(|value| map.insert(glob(value), value));
+                assert_eq!(told, [None, Some(1), Some(2)], "{text} among {others}");
+            }
+        }
     }
 
     #[test]

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use ramgate_catalog::{Bundle, Shown, SigningKey, Summary, TrustedKey};
+use ramgate_policy::check_path;
 use serde_json::json;
 
 use super::{CommandError, Outcome, SettingsArgument, say};
 use crate::catalog::{self, Answer, Ask, Desk};
 use crate::serve::control_path;
-use crate::settings::Settings;
+use crate::settings::{Settings, read_text};
 
 /// Show, renew and carry what is known of Docker Hub's namespaces.
 ///
@@ -79,17 +80,23 @@ impl Arguments {
         match &self.command {
             Command::Keygen { file } => self.keygen(file)?,
             Command::Show { namespace } => {
-                let ask = Ask::Show {
-                    namespace: namespace.to_lowercase(),
-                };
+                let namespace = named(namespace)?;
+                let ask = Ask::Show { namespace };
                 let Answer::Shown(shown) = self.ask(&ask)? else {
                     return Err(unexpected());
                 };
                 self.shown(&shown)?;
             }
             Command::Refresh { namespaces } => {
-                let namespaces = namespaces.clone();
-                self.done(&self.ask(&Ask::Refresh { namespaces })?)?;
+                let namespaces = namespaces.iter().map(|namespace| named(namespace));
+                let namespaces = namespaces.collect::<Result<_, _>>()?;
+                let answer = self.ask(&Ask::Refresh { namespaces })?;
+                self.done(&answer)?;
+                if let Answer::Done(Summary { left: 1.., .. }) = answer {
+                    return Err(CommandError::Failed(anyhow::anyhow!(
+                        "Docker Hub could not be asked for all of them; `ramgate catalog show NAMESPACE` says why"
+                    )));
+                }
             }
             Command::Export { file, key, valid } => self.export(file, key, valid)?,
             Command::Import { file, trusted } => self.import(file, trusted)?,
@@ -99,10 +106,10 @@ impl Arguments {
 
     fn export(&self, file: &Path, key: &Path, valid: &str) -> Result<(), CommandError> {
         let valid = crate::settings::duration(valid).map_err(CommandError::Usage)?;
-        let key = std::fs::read_to_string(key)
-            .with_context(|| key.display().to_string())
-            .and_then(|text| Ok(text.parse::<SigningKey>()?))
-            .map_err(CommandError::Failed)?;
+        let text = read_text(key).map_err(|error| unreadable(key, &error))?;
+        let key = text
+            .parse::<SigningKey>()
+            .map_err(|error| unreadable(key, &error))?;
         let ask = Ask::Export {
             valid: valid.as_secs(),
         };
@@ -129,9 +136,7 @@ impl Arguments {
 
     fn import(&self, file: &Path, trusted: &[TrustedKey]) -> Result<(), CommandError> {
         let settings = self.settings.load()?;
-        let bytes = std::fs::read(file)
-            .with_context(|| file.display().to_string())
-            .map_err(CommandError::Failed)?;
+        let bytes = std::fs::read(file).map_err(|error| unreadable(file, &error))?;
         let keys = [trusted, &settings.catalog.trusted_keys].concat();
         let bundle = Bundle::verify(&bytes, &keys)
             .with_context(|| file.display().to_string())
@@ -140,6 +145,12 @@ impl Arguments {
     }
 
     fn keygen(&self, file: &Path) -> Result<(), CommandError> {
+        if file.symlink_metadata().is_ok() {
+            return Err(unreadable(
+                file,
+                &"it is there already, and is left as it is",
+            ));
+        }
         let made = || -> anyhow::Result<SigningKey> {
             let key = SigningKey::generate()?;
             let mut open = std::fs::OpenOptions::new();
@@ -212,6 +223,21 @@ async fn answer(settings: &Settings, ask: &Ask) -> anyhow::Result<Answer> {
         bail!("catalog.online is false: nobody is asked; import a bundle instead");
     }
     Ok(Desk::new(catalog).answer(ask).await?)
+}
+
+/// A namespace as Docker Hub has it.
+fn named(namespace: &str) -> Result<String, CommandError> {
+    let name = namespace.to_lowercase();
+    if name.contains('/') || check_path(&name).is_err() {
+        return Err(CommandError::Usage(format!(
+            "`{namespace}` is no namespace of Docker Hub; give the first part of a repository's name, as `grafana`"
+        )));
+    }
+    Ok(name)
+}
+
+fn unreadable(file: &Path, problem: &dyn std::fmt::Display) -> CommandError {
+    CommandError::Usage(format!("{}: {problem}", file.display()))
 }
 
 fn unexpected() -> CommandError {

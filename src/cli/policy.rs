@@ -109,13 +109,15 @@ fn pointed_at(file: &Path, error: &PolicyError) -> String {
         return error.to_string();
     };
     let text = std::fs::read_to_string(path).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
     let mut shown = String::new();
     for finding in findings.iter() {
-        let line = text.lines().nth(finding.line.saturating_sub(1));
-        let line = line.unwrap_or_default().replace('\t', " ");
+        let line = lines.get(finding.line.saturating_sub(1)).copied();
+        let line = line.unwrap_or_default();
         shown.push_str(&format!("{}: {finding}\n", path.display()));
         // A line that is no line for people is not shown.
-        if !line.trim().is_empty() && line.chars().count() <= SHOWN_LINE_MAX {
+        if line.len() <= SHOWN_LINE_MAX_BYTES && !line.trim().is_empty() {
+            let line = line.replace('\t', " ");
             let before = " ".repeat(finding.column.saturating_sub(1));
             shown.push_str(&format!("  {line}\n  {before}^\n"));
         }
@@ -126,4 +128,4 @@ fn pointed_at(file: &Path, error: &PolicyError) -> String {
     shown
 }
 
-const SHOWN_LINE_MAX: usize = 200;
+const SHOWN_LINE_MAX_BYTES: usize = 400;

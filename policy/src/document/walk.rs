@@ -40,6 +40,11 @@ pub(super) fn places(lines: &Lines<'_>, schema: &Schema) -> HashMap<String, usiz
 
 /// What the parser, which has words for each mistake, says of a text.
 fn syntax(lines: &Lines<'_>) -> Result<(), Findings> {
+    if lines.text().starts_with('\u{feff}') {
+        let problem =
+            "the text begins with a byte order mark, which JSON has none of; save it without one";
+        return Err(Findings::one((1, 1), "", problem));
+    }
     let parsed = jsonc_parser::parse_to_ast(lines.text(), &CollectOptions::default(), &STRICT);
     let parsed = parsed.map_err(|error| {
         let place = lines.of(error.range().start);

@@ -25,7 +25,7 @@ pub const KNOWN_REGISTRIES: &[KnownRegistry] = &[
     KnownRegistry {
         registry: "docker.io",
         source: "docker/docs, `allow-list.md`",
-        seen: "2026-08",
+        seen: "2026-11",
         hosts: &[
             "registry-1.docker.io",
             "index.docker.io",
@@ -44,7 +44,7 @@ pub const KNOWN_REGISTRIES: &[KnownRegistry] = &[
     KnownRegistry {
         registry: "dhi.io",
         source: "docker/docs, `allow-list.md`",
-        seen: "2026-08",
+        seen: "2026-11",
         hosts: &[
             "registry.scout.docker.com",
             "production.cloudflare.docker.com",
@@ -56,7 +56,7 @@ pub const KNOWN_REGISTRIES: &[KnownRegistry] = &[
     KnownRegistry {
         registry: "ghcr.io",
         source: "aquasecurity/trivy, documentation on air gaps and firewalls",
-        seen: "2026-08",
+        seen: "2026-11",
         hosts: &["pkg-containers.githubusercontent.com"],
         tokens: &[],
     },
@@ -64,7 +64,7 @@ pub const KNOWN_REGISTRIES: &[KnownRegistry] = &[
     KnownRegistry {
         registry: "quay.io",
         source: "Red Hat, \"Firewall changes for container image pulls\", and OpenShift's firewall pages",
-        seen: "2026-08",
+        seen: "2026-11",
         hosts: &["cdn.quay.io", "cdn<number>.quay.io"],
         tokens: &[],
     },
@@ -72,14 +72,14 @@ pub const KNOWN_REGISTRIES: &[KnownRegistry] = &[
     KnownRegistry {
         registry: "registry.redhat.io",
         source: "Red Hat, \"Firewall changes for container image pulls\", and OpenShift's firewall pages",
-        seen: "2026-08",
+        seen: "2026-11",
         hosts: &["cdn.quay.io", "cdn<number>.quay.io"],
         tokens: &["sso.redhat.com"],
     },
     KnownRegistry {
         registry: "registry.access.redhat.com",
         source: "Red Hat, \"Firewall changes for container image pulls\", and OpenShift's firewall pages",
-        seen: "2026-08",
+        seen: "2026-11",
         hosts: &["cdn.quay.io", "cdn<number>.quay.io"],
         tokens: &["sso.redhat.com"],
     },
@@ -87,15 +87,15 @@ pub const KNOWN_REGISTRIES: &[KnownRegistry] = &[
     KnownRegistry {
         registry: "<account>.dkr.ecr.<region>.amazonaws.com",
         source: "AWS, endpoint policies for ECR in a VPC",
-        seen: "2026-08",
+        seen: "2026-11",
         hosts: &["prod-<region>-starport-layer-bucket.s3.<region>.amazonaws.com"],
         tokens: &[],
     },
     // Distributions of ECR's own.
     KnownRegistry {
         registry: "public.ecr.aws",
-        source: "AWS, requirements of EKS Anywhere; the second host: egress lists",
-        seen: "2026-09",
+        source: "AWS, requirements of EKS Anywhere",
+        seen: "2026-11",
         hosts: &[
             "d2glxqk2uabbnd.cloudfront.net",
             "d5l0dvt14r5h8.cloudfront.net",
@@ -105,14 +105,14 @@ pub const KNOWN_REGISTRIES: &[KnownRegistry] = &[
     KnownRegistry {
         registry: "mcr.microsoft.com",
         source: "Microsoft, \"MCR client firewall rules\"",
-        seen: "2026-08",
+        seen: "2026-11",
         hosts: &["<region>.data.mcr.microsoft.com"],
         tokens: &[],
     },
     KnownRegistry {
         registry: "<name>.azurecr.io",
         source: "Microsoft, \"dedicated data endpoints\" of Azure Container Registry",
-        seen: "2026-08",
+        seen: "2026-11",
         hosts: &["<name>.<region>.data.azurecr.io"],
         tokens: &[],
     },
@@ -120,21 +120,21 @@ pub const KNOWN_REGISTRIES: &[KnownRegistry] = &[
     KnownRegistry {
         registry: "registry.k8s.io",
         source: "kubernetes/registry.k8s.io",
-        seen: "2026-08",
+        seen: "2026-11",
         hosts: &["prod-registry-k8s-io-<region>.s3.dualstack.<region>.amazonaws.com"],
         tokens: &[],
     },
     KnownRegistry {
         registry: "nvcr.io",
         source: "egress lists",
-        seen: "2026-09",
+        seen: "2026-11",
         hosts: &["layers.nvcr.io"],
         tokens: &["authn.nvidia.com"],
     },
     KnownRegistry {
         registry: "registry.gitlab.com",
         source: "GitLab, documentation: tokens from gitlab.com/jwt/auth",
-        seen: "2026-08",
+        seen: "2026-11",
         hosts: &["cdn.registry.gitlab-static.net"],
         tokens: &["gitlab.com"],
     },

@@ -1,6 +1,6 @@
 //! From the file as written to the policy in force: every mistake is found, and there is no way round.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::file::{DockerHubFile, PolicyFile, RegistryFile};
@@ -113,7 +113,6 @@ impl<'a> Check<'a> {
 
     pub(super) fn registries(&mut self, files: Vec<RegistryFile>) -> Registries {
         let mut registries = Registries::default();
-        let mut seen: HashMap<(RegistryPattern, Glob), usize> = HashMap::new();
         for (index, file) in files.into_iter().enumerate() {
             let key = format!("registries[{index}]");
             let host = match RegistryPattern::parse(&file.host) {
@@ -130,12 +129,6 @@ impl<'a> Check<'a> {
                 }
             };
             let globs = self.globs(file.repositories.as_deref(), &format!("{key}.repositories"));
-            for glob in &globs {
-                if let Some(first) = seen.insert((host.clone(), glob.clone()), index) {
-                    let scope = glob.as_str();
-                    self.report(&key, format!("`{}` with `{scope}` stands in registries[{first}] already; join the two", file.host));
-                }
-            }
             let rights = file.actions.unwrap_or_else(|| vec![Right::Pull]);
             self.require(!rights.is_empty(), &format!("{key}.actions"), || {
                 "an empty list allows nothing; leave the registry out, or the key".to_owned()
@@ -156,7 +149,21 @@ impl<'a> Check<'a> {
                     ),
                 );
             }
-            registries.insert(host, globs, &Arc::new(Rule { name, rights }));
+            let rule = Rule {
+                name,
+                index,
+                pull: rights.contains(&Right::Pull),
+                push: rights.contains(&Right::Push),
+            };
+            for (scope, first) in registries.insert(host, globs, &Arc::new(rule)) {
+                self.report(
+                    &key,
+                    format!(
+                        "`{}` with `{scope}` stands in registries[{first}] already; join the two",
+                        file.host
+                    ),
+                );
+            }
         }
         registries
     }
@@ -228,9 +235,11 @@ impl<'a> Check<'a> {
                 format!("{OFFICIAL_NAMESPACE}/{pattern}")
             };
             match Glob::parse(&full) {
-                Ok(glob) => rules
-                    .repositories
-                    .insert(glob, Arc::from(format!("{key}.repositories[{pattern}]"))),
+                Ok(glob) => {
+                    let name = Arc::from(format!("{key}.repositories[{pattern}]"));
+                    // Said twice, it is allowed all the same.
+                    rules.repositories.insert(glob, name);
+                }
                 Err(error) => self.report(&at, format!("`{pattern}`: {error}")),
             }
         }

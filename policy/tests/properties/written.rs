@@ -91,7 +91,7 @@ pub(crate) fn drop_in() -> impl Strategy<Value = Value> {
     let parts = (
         prop::option::of(prop::collection::vec(registry(), 0..4)),
         prop::option::of(hub()),
-        prop::option::weighted(0.3, local()),
+        prop::option::weighted(0.6, local()),
         prop::bool::weighted(0.2),
     );
     parts.prop_map(|(registries, hub, local, identity)| {

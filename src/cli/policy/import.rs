@@ -6,12 +6,12 @@ mod terraform;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use ramgate_policy::Policy;
 use serde_json::Value;
 
 use super::super::{CommandError, say};
+use crate::settings::read_text;
 use settings::Import;
 
 /// Make a policy of settings that another product has.
@@ -80,10 +80,8 @@ impl Arguments {
 }
 
 fn read(file: &Path) -> Result<Value, CommandError> {
-    let text = std::fs::read_to_string(file)
-        .with_context(|| file.display().to_string())
-        .map_err(CommandError::Failed)?;
     let usage = |problem: String| CommandError::Usage(format!("{}: {problem}", file.display()));
+    let text = read_text(file).map_err(|error| usage(error.to_string()))?;
     if file.extension().is_some_and(|extension| extension == "tf") {
         return terraform::read(&text).map_err(usage);
     }

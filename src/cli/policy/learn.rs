@@ -59,6 +59,13 @@ impl Learn {
             actions.insert(right(one));
             *total += times;
         }
+        // A policy that allows nothing, made of a file that is no audit log, is in nobody's mind.
+        if registries.is_empty() {
+            return Err(CommandError::Failed(anyhow::anyhow!(
+                "{}: nothing in it was allowed that names a repository, so there is nothing to learn; let ramgate run with `\"mode\": \"audit\"` for a while",
+                log.display()
+            )));
+        }
         let mut stderr = std::io::stderr();
         for (registry, rights) in &registries {
             for (path, (actions, times)) in rights {

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::super::{CommandError, Outcome, say};
 use crate::live_policy;
-use crate::settings::listed;
+use crate::settings::{listed, read_text};
 
 /// Try a policy with files of references and what is to become of them.
 ///
@@ -123,8 +123,7 @@ impl Test {
 
 fn try_file(policy: &Policy, path: &Path) -> Result<Vec<Tried>, CommandError> {
     let wrong = |text: String| CommandError::Usage(text);
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| wrong(format!("{}: {error}", path.display())))?;
+    let text = read_text(path).map_err(|error| wrong(format!("{}: {error}", path.display())))?;
     let document =
         Document::<TrialsFile>::read(&text).map_err(|findings| wrong(listed(path, &findings)))?;
     let file = &document.value;
