@@ -68,8 +68,10 @@ test-engines: provision
 	$(ROOT) tests/support/provision-nft
 	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines \
 		--test lab --test engines --test inspection --test differential --test clients --test pullers --test transparent --test managed --test service
+	$(ROOT) cargo test --locked -p ramgate --features engines --test install -- 'leaves no trace'
 	$(MAKE) test-crash
-# Installation and undo on booted Debians: as the README has them, killed on the way, and with whatever fails. Minutes.
+# Installation and undo on booted Debians: as the README has them, which `make test` does too; over reboots, killed on the way, with
+# whatever fails, and of an engine in rootless mode. Ten minutes.
 test-install: provision
 	$(ROOT) tests/support/provision-nft
 	$(ROOT) tests/support/provision-rootless

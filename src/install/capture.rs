@@ -16,7 +16,10 @@ impl Control {
     pub(super) fn apply_rules(&self) -> anyhow::Result<()> {
         if self.systemd {
             self.forget_failures();
-            return self.systemctl(&["reload-or-restart", RULES.name]);
+            let applied = self.systemctl(&["reload-or-restart", RULES.name]);
+            return applied.context(
+                "the firewall does not take the rules: `journalctl --unit ramgate-nft` says why; `--level standard` does without them",
+            );
         }
         let settings = Settings::load(Some(Path::new(DEFAULT_PATH)))?;
         let egress = settings.egress.as_ref();

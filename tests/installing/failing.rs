@@ -1,7 +1,7 @@
 //! Installations that are killed, or in which something fails, at any of their steps: of level `strict`, which has them all.
 
 use anyhow::{Context as _, Result, ensure};
-use ramgate_lab::Lab;
+use ramgate_lab::{Lab, Output};
 use serde_json::Value;
 
 use crate::installing::{self, DAEMON_JSON, Site, same};
@@ -16,6 +16,11 @@ pub(crate) fn killed_on_its_way_it_goes_on_or_back(site: &Site<'_>) -> Result<()
             installing::PROGRAM
         );
         let killed = site.shell(&killed)?;
+        // One that waits for the disk dies when the disk is done, and holds the journal till then.
+        site.shell(
+            "lock=/var/lib/ramgate/install/lock; test ! -e $lock || flock --timeout 30 $lock true",
+        )?
+        .expect_success()?;
         // A machine that is fast may be done by then.
         kills += u32::from(!killed.status.success());
         site.eventually("docker", &["ps"])?;
@@ -57,7 +62,9 @@ pub(crate) fn whatever_fails_is_put_back(lab: &Lab, site: &Site<'_>) -> Result<(
     site.shell(broken)?.expect_success()?;
     let result = it_is_put_back(site, &STRICT);
     site.shell("mv /root/nft /usr/sbin/nft")?.expect_success()?;
-    result.context("with a firewall that takes no rules")?;
+    let told = result.context("with a firewall that takes no rules")?;
+    let advice = "the firewall does not take the rules: `journalctl";
+    ensure!(told.text().contains(advice), "{told}");
 
     let check = "/etc/systemd/system/docker.service.d/check.conf";
     lab.write_file(
@@ -143,9 +150,10 @@ pub(crate) fn each_step_is_put_back(site: &Site<'_>, install: &[&str], least: us
     Ok(())
 }
 
-fn it_is_put_back(site: &Site<'_>, install: &[&str]) -> Result<()> {
+fn it_is_put_back(site: &Site<'_>, install: &[&str]) -> Result<Output> {
     let before = site.trace()?;
-    site.ramgate(&[install, &["--yes"]].concat())?
+    let told = site
+        .ramgate(&[install, &["--yes"]].concat())?
         .expect_failure("everything is as it was before")?;
     same(&before, &site.trace()?)?;
     site.run("docker", &["ps"])?.expect_success()?;
@@ -156,7 +164,7 @@ fn it_is_put_back(site: &Site<'_>, install: &[&str]) -> Result<()> {
     };
     let asked = [user, &["is-active", "ramgate.service"]].concat();
     site.run("systemctl", &asked)?.expect_failure("inactive")?;
-    Ok(())
+    Ok(told)
 }
 
 const STRICT: [&str; 2] = ["install", "--level=strict"];
