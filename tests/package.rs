@@ -55,6 +55,7 @@ fn installs(lab: &Lab, server: &Server<'_>, package: &str) -> Result<()> {
         "/usr/share/zsh/vendor-completions/_ramgate",
         "/usr/share/fish/vendor_completions.d/ramgate.fish",
         "/usr/share/doc/ramgate/docs/install.md",
+        "/usr/share/doc/ramgate/ramgate.cdx.json",
     ] {
         ensure!(
             contents.stdout.contains(file),
@@ -85,7 +86,7 @@ fn installs(lab: &Lab, server: &Server<'_>, package: &str) -> Result<()> {
 
 fn upgrades(lab: &Lab, server: &Server<'_>, package: &str) -> Result<()> {
     let policy = lab.read_file("/etc/ramgate/policy.json")?;
-    let edited = policy.replace("\"version\": 1,", "\"version\": 1, \"contact\": \"me\",");
+    let edited = policy.replace("\"version\": 1", "\"version\": 1, \"contact\": \"me\"");
     ensure!(edited != policy, "{policy}");
     lab.write_file("/etc/ramgate/policy.json", &edited)?;
     let process = || server.run("systemctl", &["show", "--property=MainPID", "ramgate"]);
@@ -143,7 +144,7 @@ fn goes(lab: &Lab, server: &Server<'_>) -> Result<()> {
 
 /// Every file and unit that bears ramgate's name.
 fn files(server: &Server<'_>) -> Result<String> {
-    let find = "find / \\( -path /proc -o -path /sys -o -path /tmp -o -path /dev \\) -prune -o -name '*ramgate*' -print
+    let find = "find / \\( -path /proc -o -path /sys -o -path /tmp -o -path /dev -o -path /guest \\) -prune -o -name '*ramgate*' -print
                 systemctl list-units --all --plain --no-legend 'ramgate*'";
     Ok(server
         .command("sh")
