@@ -161,7 +161,10 @@ fn is_kept_in_the_bucket(lab: &Lab) -> Result<()> {
             "--fail",
             "http://127.0.0.1:8333/images?list-type=2&prefix=cache/",
         ])?;
-        if listed.stdout.contains("<Key>cache/repositories/docker.io/library/alpine/_tags/3</Key>") {
+        if listed
+            .stdout
+            .contains("<Key>cache/repositories/docker.io/library/alpine/_tags/3</Key>")
+        {
             return Ok(());
         }
         ensure!(

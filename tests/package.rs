@@ -170,7 +170,9 @@ fn deb(lab: &Lab, version: &str) -> Result<String> {
         String::from_utf8_lossy(&output.stderr)
     );
     let mut packages = std::fs::read_dir(&directory)?.flatten();
-    let package = packages.next().context("no package was made")?.path();
+    let is_one = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "deb");
+    let package = packages.find_map(|entry| Some(entry.path()).filter(is_one));
+    let package = package.context("no package was made")?;
     let inside = format!("/root/package-{version}.deb");
     std::fs::copy(&package, lab.path(&inside))?;
     Ok(inside)
