@@ -3,8 +3,10 @@ CACHE := $(or $(RAMGATE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ramgate)
 TOOLS := $(CACHE)/tools
 DENY  := $(TOOLS)/bin/cargo-deny
 MDBOOK := $(TOOLS)/bin/mdbook
+ANSIBLE := $(TOOLS)/ansible/bin/ansible-playbook
 PROMTOOL := $(TOOLS)/prometheus/usr/bin/promtool
 CARGO_DEB := $(TOOLS)/bin/cargo-deb
+CYCLONEDX := $(TOOLS)/bin/cargo-cyclonedx
 FUZZ  := $(TOOLS)/bin/cargo-fuzz
 NGINX := $(TOOLS)/nginx/usr/sbin/nginx
 SQUID := $(TOOLS)/squid/usr/sbin/squid
@@ -13,10 +15,11 @@ ROOT  := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=HOME,PATH,RAMGATE_
 PROFILE := release
 BUILT   := $(or $(CARGO_TARGET_DIR),target)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 DIST    := $(or $(CARGO_TARGET_DIR),target)/dist
+SBOM    := ramgate.cdx.json
 PLUGIN  := $(or $(CARGO_TARGET_DIR),target)/plugin
 export RAMGATE_CACHE := $(CACHE)
 
-.PHONY: build plugin deb tarball container book monitoring demo test test-unit test-engines test-bypass test-storage test-package test-archives test-install test-coverage test-crash check fmt lint doc deny golden fuzz bench provision clean
+.PHONY: build plugin deb tarball sbom container book monitoring ansible demo test test-unit test-engines test-bypass test-storage test-package test-archives test-book test-install test-coverage test-crash check fmt lint doc deny golden fuzz bench provision clean
 
 build:        ; cargo build --release --locked
 # A Docker managed plugin, as `docker plugin create` takes it. Beside the program, static, there is nothing in it but where it finds
@@ -28,22 +31,28 @@ plugin:
 	cargo rustc --locked --profile $(PROFILE) --bin ramgate -- -C target-feature=+crt-static -C strip=symbols \
 		--emit=link=$(abspath $(PLUGIN))/rootfs/usr/local/bin/ramgate
 # Packages, into $(DIST). As `make deb PROFILE=dev VERSION=0.1.1 DIST=/some/folder`.
-deb: $(CARGO_DEB)
+deb: $(CARGO_DEB) sbom
 	cargo build --locked --profile $(PROFILE) --bin ramgate
 	$(if $(filter dev,$(PROFILE)),strip $(BUILT)/ramgate)
 	packaging/debian/stage $(BUILT)/ramgate $(BUILT)/deb
-	mkdir -p $(DIST)
+	cp $(DIST)/$(SBOM) $(BUILT)/deb/
 	$(CARGO_DEB) deb --no-build --no-strip $(if $(filter dev,$(PROFILE)),--fast) --profile $(PROFILE) $(if $(VERSION),--deb-version $(VERSION)) --output $(DIST)/
 $(CARGO_DEB): ; cargo install cargo-deb --version 3.8.0 --locked --root $(TOOLS)
 # Program, units and manuals for other distributions. It is linked against glibc as of the machine that builds it: a static program
 # dies of another glibc's modules in nsswitch.conf.
-tarball:
+tarball: sbom
 	cargo build --locked --profile $(PROFILE) --bin ramgate
 	packaging/debian/stage $(BUILT)/ramgate $(BUILT)/deb
-	mkdir -p $(DIST)
 	tar --create --gzip --file $(DIST)/ramgate-$(shell uname -m)-linux-gnu.tar.gz --owner=0 --group=0 --numeric-owner --sort=name \
-		--transform 's|^deb/||;s|^|ramgate/|' -C $(abspath $(BUILT)) ramgate deb/man deb/completions deb/policy.json \
+		--transform 's|^deb/||;s|^|ramgate/|' -C $(abspath $(BUILT)) ramgate deb/man deb/completions deb/policy.json -C $(abspath $(DIST)) $(SBOM) \
 		-C $(CURDIR) README.md LICENSE docs examples packaging
+# What the program is made of, as CycloneDX. The tool writes beside each manifest, and where this checkout lies.
+sbom: $(CYCLONEDX)
+	mkdir -p $(DIST)
+	PATH=$(TOOLS)/bin:$$PATH cargo cyclonedx --quiet --format json --spec-version 1.5 --describe binaries --no-build-deps
+	sed 's|path+file://$(CURDIR)|path+file:///ramgate|g' ramgate_bin.cdx.json >$(DIST)/$(SBOM)
+	rm -f ramgate_bin.cdx.json tests/support/*_bin.cdx.json
+$(CYCLONEDX): ; cargo install cargo-cyclonedx --version 0.5.7 --locked --root $(TOOLS)
 # The mirror as an image, FROM scratch, made without an engine: `docker load --input $(DIST)/ramgate-mirror.tar`.
 container:
 	mkdir -p $(DIST)
@@ -60,6 +69,9 @@ monitoring: $(PROMTOOL)
 $(PROMTOOL):
 	@mkdir -p $(TOOLS)/prometheus
 	cd $(TOOLS)/prometheus && apt-get download prometheus && dpkg-deb --extract prometheus_*.deb . && rm prometheus_*.deb
+# Whether Ansible can read the example of a play, in an environment of its own.
+ansible: $(ANSIBLE); $(ANSIBLE) --syntax-check --inventory 'host,' examples/ansible/ramgate.yaml
+$(ANSIBLE):   ; python3 -m venv --clear $(TOOLS)/ansible && $(TOOLS)/ansible/bin/pip install --quiet ansible-core==2.18.6
 demo: build provision
 	$(ROOT) cargo run --release --locked --quiet -p ramgate-lab --bin demo -- --ramgate $${CARGO_TARGET_DIR:-target}/release/ramgate
 test: test-unit test-engines test-bypass test-storage
@@ -80,10 +92,14 @@ test-install: provision
 test-coverage: provision
 	$(ROOT) cargo test --locked -p ramgate --features engines --test coverage
 # The Debian package on a booted Debian. Not part of `make test`: cargo-deb takes longer to build than all the rest.
-test-package: provision $(CARGO_DEB)
+test-package: provision $(CARGO_DEB) $(CYCLONEDX)
 	$(ROOT) cargo test --locked -p ramgate --features engines --test package
-# The tarball on a booted Debian, and the mirror's image in an engine by its compose file.
-test-archives: provision
+# The book as HTML: whether each of its links leads somewhere. The sources' are held by `make test-unit`.
+test-book: $(MDBOOK)
+	cargo test --locked -p ramgate --features engines --test book
+# The tarball on a booted Debian, the mirror's image in an engine by its compose files, and the bill of materials.
+test-archives: provision $(CYCLONEDX)
+	$(ROOT) tests/support/provision-s3-image
 	$(ROOT) cargo test --locked -p ramgate --features engines --test archives -- --test-threads 1
 # Fifty crashes under load, one engine after the other: they are about time, and a second lab would take it from the first.
 test-crash: provision

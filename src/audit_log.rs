@@ -112,7 +112,6 @@ impl Shared {
         let mut failing = false;
         while self.gathered(&mut batch) {
             let written = file.write_all(&batch);
-            // Not through `tracing`, whose events may lead here.
             match &written {
                 Err(error) if !failing => {
                     complain(&format!(
@@ -152,7 +151,8 @@ fn wait<'a>(condition: &Condvar, state: MutexGuard<'a, State>) -> MutexGuard<'a,
         .unwrap_or_else(PoisonError::into_inner)
 }
 
-fn complain(problem: &str) {
+/// Tells on stderr what cannot be told through `tracing`, whose events may lead here.
+pub(crate) fn complain(problem: &str) {
     // Nobody is left to tell when this fails.
     let _ = writeln!(io::stderr(), "ramgate: {problem}");
 }

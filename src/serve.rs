@@ -2,7 +2,9 @@
 //!
 //! The gates never see one another. What they share is the policy's snapshot, which this module hands to each.
 
-use std::net::SocketAddr;
+mod listeners;
+mod parts;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +13,10 @@ use anyhow::Context as _;
 use prometheus_client::registry::Registry;
 use ramgate_catalog::Catalog;
 use ramgate_egress::Egress;
-use ramgate_mirror::{Inspector, Mirror, SiteProxy};
+use ramgate_mirror::{Inspector, Mirror};
 use ramgate_plugin::{Authorizer, Engine, Gates, Identity, Registrar, Watch};
-use ramgate_policy::{Registry as Host, Steering};
+use ramgate_policy::Steering;
 use ramgate_provenance::{Canaries, Delegations, Ledger};
-use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -24,22 +25,14 @@ use crate::control::{self, Office};
 use crate::inspection;
 use crate::ledger::Desk;
 use crate::live_policy::LivePolicy;
-use crate::metrics::{self, Gate, Readiness};
+use crate::metrics::{self, Readiness};
 use crate::settings::{self, Settings};
 use crate::signals::Signals;
-use crate::sockets;
 use crate::telemetry::otlp::Exporter;
 use crate::watchdog;
-
-/// The gates' listeners, of those that the settings enable.
-struct Listeners {
-    plugin: Option<UnixListener>,
-    mirror: Option<TcpListener>,
-    egress: Option<TcpListener>,
-    captured: Option<TcpListener>,
-    metrics: Option<TcpListener>,
-    control: UnixListener,
-}
+use listeners::Listeners;
+use parts::{captured_address, site_proxy, upstream_proxy};
+pub(crate) use parts::{mirror_config, mirror_names};
 
 /// What the gates are made with.
 struct Shared<'a> {
@@ -49,54 +42,6 @@ struct Shared<'a> {
     catalog: &'a Catalog,
     readiness: &'a Readiness,
     shutdown: &'a CancellationToken,
-}
-
-// === impl Listeners ===
-
-impl Listeners {
-    async fn bind(settings: &Settings) -> anyhow::Result<Self> {
-        let plugin = settings.plugin_socket.as_deref().map(sockets::plugin);
-        let tcp = async |key, address: Option<SocketAddr>| match address {
-            Some(address) => sockets::tcp(key, address).await.map(Some),
-            None => Ok(None),
-        };
-        let mirror = settings.mirror.as_ref().map(|mirror| mirror.listen);
-        Ok(Self {
-            plugin: plugin.transpose()?,
-            mirror: tcp("mirror.listen", mirror).await?,
-            egress: tcp(
-                "egress.listen",
-                settings.egress.as_ref().map(|egress| egress.listen),
-            )
-            .await?,
-            captured: tcp("egress.transparent.listen", captured_address(settings)).await?,
-            metrics: tcp("metrics.listen", settings.metrics_listen).await?,
-            control: sockets::unix("state-dir", &control_path(settings))?,
-        })
-    }
-
-    /// Where the gates are reached.
-    fn gates(&self) -> std::io::Result<Vec<Gate>> {
-        let mut gates = Vec::new();
-        if let Some(listener) = &self.plugin {
-            // Abstract names have no path, and dockerd knows none.
-            let address = listener.local_addr()?;
-            gates.extend(
-                address
-                    .as_pathname()
-                    .map(|path| Gate::Unix("plugin.socket", path.to_owned())),
-            );
-        }
-        for (key, listener) in [
-            ("mirror.listen", &self.mirror),
-            ("egress.listen", &self.egress),
-        ] {
-            if let Some(listener) = listener {
-                gates.push(Gate::Tcp(key, listener.local_addr()?));
-            }
-        }
-        Ok(gates)
-    }
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -257,12 +202,6 @@ fn mirror(
     Ok(mirror.with_catalog(shared.catalog.clone()))
 }
 
-/// Where what containers fetch by themselves is taken.
-fn captured_address(settings: &Settings) -> Option<SocketAddr> {
-    let transparent = settings.egress.as_ref()?.transparent.as_ref()?;
-    Some(transparent.listen)
-}
-
 fn egress(
     shared: &Shared<'_>,
     part: &settings::Egress,
@@ -339,105 +278,6 @@ fn open_ledger(path: &Path) -> anyhow::Result<Ledger> {
         );
     }
     Ok(opened.ledger)
-}
-
-/// The names under which references reach our own mirror.
-pub(crate) fn mirror_names(settings: &Settings) -> Vec<Host> {
-    let Some(mirror) = &settings.mirror else {
-        return Vec::new();
-    };
-    let port = mirror.listen.port();
-    let local = [
-        format!("localhost:{port}"),
-        format!("127.0.0.1:{port}"),
-        format!("[::1]:{port}"),
-    ];
-    let named = local
-        .iter()
-        .map(String::as_str)
-        .filter_map(|name| name.parse().ok());
-    named.chain(mirror.listen.to_string().parse()).collect()
-}
-
-pub(crate) fn mirror_config(
-    part: &settings::Mirror,
-    canaries: Canaries,
-) -> anyhow::Result<ramgate_mirror::Config> {
-    let mut upstreams = std::collections::BTreeMap::new();
-    for (registry, upstream) in &part.upstreams {
-        let key = || format!("mirror.upstreams.{registry}");
-        let read = |path: &Path| {
-            std::fs::read(path).with_context(|| format!("{}: {}", key(), path.display()))
-        };
-        upstreams.insert(
-            registry.clone(),
-            ramgate_mirror::Upstream {
-                url: upstream.url.parse().with_context(key)?,
-                ca_pem: upstream.ca_file.as_deref().map(read).transpose()?,
-                token_realms: upstream.token_realms.clone(),
-                redirect_hosts: upstream.redirect_hosts.clone(),
-            },
-        );
-    }
-    // Read again whenever they are needed; that they are there is better known now.
-    for login in &part.logins {
-        if let settings::LoginSource::Password { password_file, .. } = &login.source {
-            std::fs::read(password_file)
-                .with_context(|| format!("{}: {}", login.registry, password_file.display()))?;
-        }
-    }
-    Ok(ramgate_mirror::Config {
-        tag_ttl: part.tag_ttl,
-        stale_if_error: part.stale_if_error,
-        absent_ttl: part.absent_ttl,
-        upstreams,
-        logins: part.logins.clone(),
-        docker_config: part.docker_config.clone(),
-        canaries,
-        ..ramgate_mirror::Config::new(crate::storage::open(part)?)
-    })
-}
-
-/// The site's proxy, as the network gate goes through it.
-fn upstream_proxy(
-    part: &settings::Egress,
-) -> anyhow::Result<Option<ramgate_egress::UpstreamProxy>> {
-    let Some(part) = &part.upstream_proxy else {
-        return Ok(None);
-    };
-    let proxy =
-        ramgate_egress::UpstreamProxy::new(part.host.clone(), part.port, part.no_proxy.clone());
-    Ok(Some(match login(part)? {
-        Some((username, password)) => proxy.with_credentials(&username, &password),
-        None => proxy,
-    }))
-}
-
-/// The same, as the registry gate does, for itself and for what is inspected.
-fn site_proxy(settings: &Settings) -> anyhow::Result<Option<SiteProxy>> {
-    let part = settings.egress.as_ref();
-    let Some(part) = part.and_then(|part| part.upstream_proxy.as_ref()) else {
-        return Ok(None);
-    };
-    let no_proxy = part.no_proxy.clone();
-    let url = part.url().parse().context("egress.upstream-proxy.url")?;
-    let proxy = SiteProxy::new(url, move |host, port| no_proxy.covers(host, port));
-    Ok(Some(match login(part)? {
-        Some((username, password)) => proxy.with_credentials(&username, &password),
-        None => proxy,
-    }))
-}
-
-/// Name and password for the site's proxy.
-fn login(part: &settings::UpstreamProxy) -> anyhow::Result<Option<(String, String)>> {
-    let Some(credentials) = &part.credentials else {
-        return Ok(None);
-    };
-    let file = &credentials.password_file;
-    let password = std::fs::read_to_string(file)
-        .with_context(|| format!("egress.upstream-proxy.password-file: {}", file.display()))?;
-    let password = password.trim_end_matches(['\n', '\r']);
-    Ok(Some((credentials.username.clone(), password.to_owned())))
 }
 
 fn announce(settings: &Settings, policy: &LivePolicy) {

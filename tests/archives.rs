@@ -3,12 +3,14 @@
 
 mod shipped;
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use ramgate_lab::{EngineKind, Lab, LabOptions, Output, Server};
-use serde_json::json;
+use serde_json::{Value, json};
 use shipped::made;
 
 #[test]
@@ -33,6 +35,7 @@ fn tarball(server: &Server<'_>) -> Result<()> {
         "README.md",
         "LICENSE",
         "policy.json",
+        "ramgate.cdx.json",
         "man/ramgate-doctor.1.gz",
         "completions/ramgate",
         "docs/install.md",
@@ -61,11 +64,20 @@ fn the_mirrors_image_serves_under_its_compose_file() -> Result<()> {
     lab.start_engine()?;
     let archive = made("container", &[], |name| name == "ramgate-mirror.tar")?;
     std::fs::copy(archive, lab.path("/root/ramgate-mirror.tar"))?;
+    let server = ramgate_lab::cache()?.join("tools/s3-image/image.tar");
+    std::fs::copy(&server, lab.path("/root/lab-s3.tar")).with_context(|| {
+        format!(
+            "{}; `tests/support/provision-s3-image` makes it",
+            server.display()
+        )
+    })?;
     container(&lab).with_context(|| lab.report())
 }
 
 fn container(lab: &Lab) -> Result<()> {
     lab.docker(&["load", "--input", "/root/ramgate-mirror.tar"])?
+        .expect_success()?;
+    lab.docker(&["load", "--input", "/root/lab-s3.tar"])?
         .expect_success()?;
     lay_out(lab)?;
     let compose = |files: &[&str], line: &str| {
@@ -79,8 +91,8 @@ fn container(lab: &Lab) -> Result<()> {
     };
     let shipped = format!("{PLACE}/compose.yaml");
     let bucket = format!("{PLACE}/compose.s3.yaml");
-    let here = format!("{PLACE}/lab.yaml");
-    // As they are shipped; the second needs another image, and is read but not run.
+    let (here, lab_s3) = (format!("{PLACE}/lab.yaml"), format!("{PLACE}/lab.s3.yaml"));
+    // As they are shipped.
     compose(&[shipped.as_str()], "config --quiet")?.expect_success()?;
     let both = compose(&[shipped.as_str(), bucket.as_str()], "config")?.expect_success()?;
     ensure!(both.stdout.contains("settings.s3.json"), "{both}");
@@ -98,7 +110,72 @@ fn container(lab: &Lab) -> Result<()> {
         .expect_success()?;
     ensure!(user.stdout.contains("65532"), "{user}");
     compose(&files, "down --volumes -t 5")?.expect_success()?;
+
+    // And with a bucket, of an S3 API server that this engine can have.
+    let files = [
+        shipped.as_str(),
+        bucket.as_str(),
+        here.as_str(),
+        lab_s3.as_str(),
+    ];
+    compose(&files, "up --detach s3")?.expect_success()?;
+    let kept = make_bucket(lab)
+        .and_then(|()| compose(&files, "up --detach")?.expect_success())
+        .and_then(|_| served(lab))
+        .and_then(|()| is_kept_in_the_bucket(lab));
+    let logs = compose(&files, "logs")?;
+    kept.with_context(|| logs.to_string())?;
+    // A mirror that has nothing of its own, and nobody to ask, has what is in the bucket.
+    compose(&files, "rm --stop --force mirror")?.expect_success()?;
+    lab.docker(&["volume", "rm", "mirror_state"])?
+        .expect_success()?;
+    lab.docker_hub().forget();
+    compose(&files, "up --detach")?.expect_success()?;
+    served(lab)?;
+    let asked = lab.docker_hub().requests();
+    ensure!(
+        asked.is_empty(),
+        "the bucket's content was fetched again: {asked:?}"
+    );
+    compose(&files, "down --volumes -t 5")?.expect_success()?;
     Ok(())
+}
+
+/// The bucket of settings.s3.json, once the server answers.
+fn make_bucket(lab: &Lab) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let made = lab.curl(&["--fail", "--request", "PUT", "http://127.0.0.1:8333/images"])?;
+        if made.status.success() {
+            return Ok(());
+        }
+        ensure!(
+            began.elapsed() < Duration::from_secs(60),
+            "no bucket: {made}"
+        );
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+fn is_kept_in_the_bucket(lab: &Lab) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let listed = lab.curl(&[
+            "--fail",
+            "http://127.0.0.1:8333/images?list-type=2&prefix=cache/",
+        ])?;
+        if listed
+            .stdout
+            .contains("<Key>cache/repositories/docker.io/library/alpine/_tags/3</Key>")
+        {
+            return Ok(());
+        }
+        ensure!(
+            began.elapsed() < Duration::from_secs(20),
+            "nothing is in the bucket: {listed}"
+        );
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 fn container_id(lab: &Lab) -> Result<String> {
@@ -109,26 +186,28 @@ fn container_id(lab: &Lab) -> Result<String> {
 /// The shipped files, and what a lab has instead of a network of bridges and of Docker Hub.
 fn lay_out(lab: &Lab) -> Result<()> {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/container");
-    for file in [
-        "compose.yaml",
-        "compose.s3.yaml",
-        "settings.s3.json",
-        "s3.json",
-    ] {
+    for file in ["compose.yaml", "compose.s3.yaml", "s3.json"] {
         lab.write_file(
             &format!("{PLACE}/{file}"),
             std::fs::read(shipped.join(file))?,
         )?;
     }
-    let mut settings: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(shipped.join("settings.json"))?)?;
     let upstreams = Lab::settings().pointer("/mirror/upstreams").cloned();
-    let mirror = settings
-        .get_mut("mirror")
-        .and_then(serde_json::Value::as_object_mut);
-    let mirror = mirror.context("the shipped settings have a mirror")?;
-    mirror.insert("upstreams".to_owned(), upstreams.unwrap_or_default());
-    lab.write_file(&format!("{PLACE}/settings.json"), settings.to_string())?;
+    for file in ["settings.json", "settings.s3.json"] {
+        let mut settings: Value = serde_json::from_slice(&std::fs::read(shipped.join(file))?)?;
+        let mirror = settings.get_mut("mirror").and_then(Value::as_object_mut);
+        let mirror = mirror.context("the shipped settings have a mirror")?;
+        mirror.insert(
+            "upstreams".to_owned(),
+            upstreams.clone().unwrap_or_default(),
+        );
+        lab.write_file(&format!("{PLACE}/{file}"), settings.to_string())?;
+    }
+    lab.write_file(&format!("{PLACE}/s3-secret"), "change-me\n")?;
+    // On the host's network there is nobody to give a service its name.
+    let hosts = lab.read_file("/etc/hosts")?;
+    lab.write_file("/etc/hosts", format!("{hosts}127.0.0.1 s3\n"))?;
+    lab.write_file(&format!("{PLACE}/lab.s3.yaml"), LAB_S3)?;
     let policy = json!({
         "version": 1,
         "registries": [{ "host": "docker.io" }],
@@ -164,6 +243,64 @@ fn served(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
+/// Every crate that is built into the program, and nothing that is not in the lock file.
+#[test]
+fn the_bill_of_materials_names_whatever_the_program_is_made_of() -> Result<()> {
+    let file = made("sbom", &[], |name| name == "ramgate.cdx.json")?;
+    let bill: Value = serde_json::from_slice(&std::fs::read(file)?)?;
+    ensure!(
+        bill["bomFormat"] == "CycloneDX" && bill["metadata"]["component"]["name"] == "ramgate",
+        "{bill}"
+    );
+    ensure!(
+        !bill.to_string().contains(env!("CARGO_MANIFEST_DIR")),
+        "it says where it was made"
+    );
+    let components = bill["components"].as_array().context("components")?;
+    let unlicensed: Vec<_> = components
+        .iter()
+        .filter(|component| component["licenses"].is_null())
+        .collect();
+    ensure!(unlicensed.is_empty(), "{unlicensed:?}");
+    let text = |component: &Value, key| component[key].as_str().unwrap_or_default().to_owned();
+    let named: BTreeSet<(String, String)> = components
+        .iter()
+        .map(|component| (text(component, "name"), text(component, "version")))
+        .collect();
+    let tree = Command::new(env!("CARGO"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args([
+            "tree",
+            "--locked",
+            "--package=ramgate",
+            "--edges=normal",
+            "--prefix=none",
+            "--format={p}",
+        ])
+        .output()?;
+    let tree = String::from_utf8(tree.stdout)?;
+    let built: BTreeSet<(String, String)> = tree
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split(' ');
+            let (name, version) = (words.next()?, words.next()?.strip_prefix('v')?);
+            (name != "ramgate").then(|| (name.to_owned(), version.to_owned()))
+        })
+        .collect();
+    ensure!(built.len() > 100, "{tree}");
+    let missing: Vec<_> = built.difference(&named).collect();
+    ensure!(missing.is_empty(), "the bill does not name {missing:?}");
+    let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock"))?;
+    for (name, version) in &named {
+        let entry = format!("name = \"{name}\"\nversion = \"{version}\"\n");
+        ensure!(
+            lock.contains(&entry),
+            "{name} {version} is not in the lock file"
+        );
+    }
+    Ok(())
+}
+
 const PLACE: &str = "/srv/mirror";
 const LAB: &str = "
 services:
@@ -171,4 +308,12 @@ services:
     network_mode: host
     ports: !reset []
     volumes: [\"/etc/lab/ca.pem:/etc/lab/ca.pem:ro\"]
+";
+const LAB_S3: &str = "
+services:
+  s3:
+    image: lab-s3:1
+    network_mode: host
+    command: !override [\"--host\", \"127.0.0.1\", \"--port\", \"8333\"]
+    volumes: !reset []
 ";

@@ -55,6 +55,7 @@ fn installs(lab: &Lab, server: &Server<'_>, package: &str) -> Result<()> {
         "/usr/share/zsh/vendor-completions/_ramgate",
         "/usr/share/fish/vendor_completions.d/ramgate.fish",
         "/usr/share/doc/ramgate/docs/install.md",
+        "/usr/share/doc/ramgate/ramgate.cdx.json",
     ] {
         ensure!(
             contents.stdout.contains(file),

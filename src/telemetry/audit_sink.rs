@@ -10,6 +10,7 @@ use tracing::Level;
 use super::journal::{Entry, Journal};
 use super::otlp::Queue;
 use crate::audit_file::OpenAuditFile;
+use crate::audit_log::complain;
 use crate::audit_reader::Decision;
 
 /// Takes lines that are whole.
@@ -71,10 +72,11 @@ impl JournalOfDecisions {
             return;
         }
         let sent = self.journal.send(&entry(decision));
-        // Not through `tracing`, whose events may lead here.
         match (&sent, self.alone_until) {
-            (Err(error), None) => complain(&format!("takes no decisions for now: {error}")),
-            (Ok(()), Some(_)) => complain("takes decisions again"),
+            (Err(error), None) => {
+                complain(&format!("the journal takes no decisions for now: {error}"))
+            }
+            (Ok(()), Some(_)) => complain("the journal takes decisions again"),
             (Err(_), Some(_)) | (Ok(()), None) => {}
         }
         self.alone_until = sent.err().map(|_| Instant::now() + PAUSE);
@@ -99,11 +101,6 @@ fn entry(decision: &Decision) -> Entry {
         }
     }
     entry
-}
-
-fn complain(problem: &str) {
-    // Nobody is left to tell when this fails.
-    let _ = writeln!(io::stderr(), "ramgate: the journal {problem}");
 }
 
 /// How long the audit log waits for the journal, and how long it then does without.

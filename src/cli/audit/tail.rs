@@ -1,6 +1,6 @@
 //! `ramgate audit tail`: the last decisions, and those that follow.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use clap::Args;
@@ -45,7 +45,11 @@ impl Tail {
         let follower = self.follow.then(|| Follower::at_end(&path)).transpose();
         let follower = follower.map_err(failed)?;
         readable(&path).map_err(CommandError::Failed)?;
-        for decision in last(&path, self.lines, wanted).map_err(failed)? {
+        let found = last(&path, self.lines, wanted).map_err(failed)?;
+        if found.is_empty() && !self.json {
+            none(self.denied)?;
+        }
+        for decision in found {
             self.show(decision)?;
         }
         let Some(mut follower) = follower else {
@@ -64,8 +68,24 @@ impl Tail {
         if self.json {
             return say(decision.into_json());
         }
-        say(line(&decision, io::stdout().is_terminal()))
+        say(line(&decision, is_coloured()))
     }
+}
+
+/// That there is nothing to show, so that nobody waits for it. Not to stdout, which programs read.
+pub(super) fn none(denied: bool) -> Result<(), CommandError> {
+    let what = if denied { "denied" } else { "decided" };
+    writeln!(
+        io::stderr(),
+        "ramgate: nothing was {what} yet, as far as the audit log goes back"
+    )?;
+    Ok(())
+}
+
+/// Whether whoever reads sees colours, and wants to: <https://no-color.org>.
+pub(super) fn is_coloured() -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|word| !word.is_empty());
+    io::stdout().is_terminal() && !unwanted
 }
 
 /// One line for one decision.
@@ -83,6 +103,15 @@ pub(in crate::cli) fn line(decision: &Decision, colour: bool) -> String {
         "" => "-",
         text => text,
     };
+    // A proxy sees no action, but how it is asked.
+    let asked = match decision.text("action") {
+        "" => or_dash("method"),
+        action => action,
+    };
+    let reason = match decision.text("reason") {
+        "" if !decision.is_denial() => "allowed",
+        reason => reason,
+    };
     let id = decision.text("id");
     let id = if id.is_empty() {
         String::new()
@@ -92,9 +121,9 @@ pub(in crate::cli) fn line(decision: &Decision, colour: bool) -> String {
     format!(
         "{time}Z  {word}  {:<6}  {:<7}  {}  {} ({})  {}{id}",
         printable(decision.text("gate")),
-        printable(or_dash("action")),
+        printable(asked),
         printable(&decision.subject()),
-        printable(decision.text("reason")),
+        printable(reason),
         printable(or_dash("rule")),
         printable(or_dash("principal")),
     )
@@ -131,6 +160,13 @@ mod tests {
             ),
             "2026-11-25T22:00:01Z  deny   plugin  pull     docker.io/evil/tool  category-not-allowed \
              (docker-hub.community)  alice  id 00c0ffee"
+        );
+        assert_eq!(
+            line(
+                r#"{"timestamp":"2026-11-25T22:00:01.123456Z","gate":"egress","decision":"allow","reason":"",
+                "rule":"registries[ghcr.io]","registry":"ghcr.io","port":443,"method":"CONNECT","principal":"daemon"}"#
+            ),
+            "2026-11-25T22:00:01Z  allow  egress  CONNECT  ghcr.io  allowed (registries[ghcr.io])  daemon"
         );
         let evil = line("{\"repository\":\"\\u001b[2J\\u202ex\",\"gate\":\"mirror\"}");
         assert!(

@@ -1,6 +1,7 @@
 //! `ramgate audit top`: what was asked for most.
 
 use std::collections::HashMap;
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::tail::printable;
+use super::tail::{none, printable};
 use crate::audit_reader::{self, Decision, readable};
 use crate::cli::{CommandError, Outcome, SettingsArgument, say};
 use crate::settings::duration;
@@ -69,6 +70,17 @@ impl Top {
             say(text)?;
             return Ok(Outcome::Done);
         }
+        if counts.is_empty() {
+            none(self.denied)?;
+            return Ok(Outcome::Done);
+        }
+        // Programs read the lines alone.
+        if io::stdout().is_terminal() {
+            say(format_args!(
+                "{:>7}  {:<20}  {:<8}  {:<7}  {}",
+                "count", "last", "decision", "gate", "what, why"
+            ))?;
+        }
         for Count {
             count,
             last,
@@ -83,7 +95,7 @@ impl Top {
             } = matter;
             let (name, reason) = (printable(&name), printable(&reason));
             say(format_args!(
-                "{count:>7}  {last:.0}  {decision:5}  {gate:6}  {name}  {reason}"
+                "{count:>7}  {last:.0}  {decision:<8}  {gate:<7}  {name}  {reason}"
             ))?;
         }
         Ok(Outcome::Done)

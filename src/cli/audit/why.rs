@@ -4,7 +4,7 @@ use anyhow::anyhow;
 use clap::Args;
 
 use super::super::{CommandError, Outcome, SettingsArgument, say};
-use super::tail::printable;
+use super::tail::{is_coloured, line, printable};
 use crate::audit_reader::{Decision, last, readable};
 use crate::remedy::remedy;
 
@@ -27,7 +27,7 @@ pub(super) struct Why {
 
 impl Why {
     pub(super) fn run(&self) -> Result<Outcome, CommandError> {
-        let id = self.id.to_ascii_lowercase();
+        let id = bare(&self.id).to_ascii_lowercase();
         if id.len() != DIGITS || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(CommandError::Usage(format!(
                 "`{}` is no ID of a refusal; it is eight hexadecimal digits, as `7f3a9c12`",
@@ -52,7 +52,14 @@ impl Why {
     }
 }
 
+/// The ID alone of what somebody has copied: `(id 7f3a9c12)`.
+fn bare(text: &str) -> &str {
+    let text = text.trim().trim_start_matches('(').trim_end_matches(')');
+    text.strip_prefix("id ").unwrap_or(text).trim()
+}
+
 fn explain(decision: &Decision) -> Result<(), CommandError> {
+    say(format_args!("{}\n", line(decision, is_coloured())))?;
     for (name, value) in decision.fields() {
         say(format_args!("{name:<12} {}", printable(&value)))?;
     }
@@ -63,3 +70,20 @@ fn explain(decision: &Decision) -> Result<(), CommandError> {
 }
 
 const DIGITS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_taken_as_it_is_copied() {
+        for text in [
+            "7f3a9c12",
+            "(id 7f3a9c12)",
+            "id 7f3a9c12",
+            " (id 7f3a9c12) ",
+        ] {
+            assert_eq!(bare(text), "7f3a9c12", "{text}");
+        }
+    }
+}
