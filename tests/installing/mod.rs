@@ -82,7 +82,7 @@ impl<'a> Site<'a> {
              ls -d /var/lib/* /var/log/*
              find /home -path '*/.local/share' -prune -o -printf '%p %y %m %U %G %l\\n' | sort
              find /home -path '*/.local/share' -prune -o -type f -print0 | sort -z | xargs -0 --no-run-if-empty sha256sum
-             nft list tables 2>/dev/null | sort",
+             nft list tables 2>/dev/null | sed -n '/ ramgate$/p'",
         )?;
         Ok(without_settings(&trace.expect_success()?.stdout))
     }
@@ -199,16 +199,7 @@ pub(crate) fn an_upgrade_costs_no_call(lab: &Lab, site: &Site<'_>) -> Result<()>
     let mut build = std::fs::read(env!("CARGO_BIN_EXE_ramgate"))?;
     build.extend_from_slice(b"another build");
     put_program(lab, "/root/upgrade/ramgate", &build)?;
-    let told = site
-        .shell(
-            "(sleep 0.5; /root/upgrade/ramgate install --yes && sleep 0.5) &
-             while kill -0 $! 2>/dev/null; do docker ps --quiet 2>&1 && echo done; done
-             wait $!",
-        )?
-        .expect_success()?;
-    let done = told.stdout.lines().filter(|line| *line == "done").count();
-    let refused = told.stdout.contains("authorization denied") || told.stdout.contains("Error");
-    ensure!(done >= 10 && !refused, "{told}");
+    let told = no_call_fails_during(site, "/root/upgrade/ramgate install --yes")?;
     ensure!(
         told.text().contains("restart the gates") && !told.text().contains("restart the engine"),
         "{told}"
@@ -216,6 +207,21 @@ pub(crate) fn an_upgrade_costs_no_call(lab: &Lab, site: &Site<'_>) -> Result<()>
     let installed = std::fs::read(lab.path("/usr/local/bin/ramgate"))?;
     ensure!(installed == build, "the new build is not in place");
     Ok(())
+}
+
+/// Calls go on without a pause while `line` runs.
+pub(crate) fn no_call_fails_during(site: &Site<'_>, line: &str) -> Result<Output> {
+    let told = site
+        .shell(&format!(
+            "(sleep 0.5; {line} && sleep 0.5) &
+             while kill -0 $! 2>/dev/null; do docker ps --quiet 2>&1 && echo done; done
+             wait $!"
+        ))?
+        .expect_success()?;
+    let done = told.stdout.lines().filter(|line| *line == "done").count();
+    let refused = told.stdout.contains("authorization denied") || told.stdout.contains("Error");
+    ensure!(done >= 10 && !refused, "{told}");
+    Ok(told)
 }
 
 pub(crate) fn docker_is_as_it_was(lab: &Lab, site: &Site<'_>) -> Result<()> {
