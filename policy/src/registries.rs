@@ -223,7 +223,7 @@ mod tests {
                 let repository = format!("ghcr.io/{path}").parse().unwrap();
                 match registries.listing(&repository, action) {
                     Listing::Listed(rule, given) => (rule.name.to_string(), given),
-                    other => panic!("{other:?}"),
+                    Listing::NoRegistry | Listing::NoRepository => panic!("{path} is not listed"),
                 }
             };
             assert_eq!(listed("a/ba", Action::Pull), ("a/b*a".to_owned(), false));
