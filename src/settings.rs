@@ -183,12 +183,12 @@ impl Settings {
 
 /// The text of a file that people write.
 pub(crate) fn read_text(path: &Path) -> std::io::Result<String> {
-    std::fs::read_to_string(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::InvalidData => std::io::Error::new(
-            error.kind(),
-            "this is no text in UTF-8; is it the file that is meant?",
-        ),
-        _ => error,
+    std::fs::read_to_string(path).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::InvalidData {
+            let problem = "this is no text in UTF-8; is it the file that is meant?";
+            return std::io::Error::new(error.kind(), problem);
+        }
+        error
     })
 }
 

@@ -15,8 +15,11 @@ pub(crate) struct Hosts {
     below: HashMap<String, Vec<(u16, Arc<str>)>>,
     /// Of well-known registries, at port 443, by their first label; none where it has a `*`. Each registry of a cloud may have one of
     /// its own, and of the rest there are a few dozen.
-    known: HashMap<Option<Box<str>>, Vec<(HostPattern, Arc<str>)>>,
+    known: HashMap<Option<Box<str>>, Known>,
 }
+
+/// Patterns, each with the rule that opens it.
+type Known = Vec<(HostPattern, Arc<str>)>;
 
 // === impl Hosts ===
 

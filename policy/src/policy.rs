@@ -461,13 +461,9 @@ impl Policy {
 
     /// The drop-in without which the policy, as it is written, would not say so.
     fn due_to(&self, reason: &Reason) -> Option<&DropIn> {
-        let is_written = match reason {
-            Reason::IdentityRequired => self.written_identity,
-            Reason::LocalImageNotAllowed(kind) | Reason::GatesNotInForce(kind) => {
-                self.local.rule(*kind) == self.written_local.rule(*kind)
-            }
-            _ => return None,
-        };
+        let is_written = matches!(reason, Reason::IdentityRequired if self.written_identity)
+            || matches!(reason, Reason::LocalImageNotAllowed(kind) | Reason::GatesNotInForce(kind)
+                if self.local.rule(*kind) == self.written_local.rule(*kind));
         let mut drop_ins = self.drop_ins.iter().filter(|_| !is_written);
         drop_ins.find(|drop_in| drop_in.says(reason))
     }

@@ -197,3 +197,38 @@ impl Registries {
         exact.into_iter().chain(below)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_rules_that_are_equally_close_the_one_that_denies_counts() {
+        let pull = ("a/b*", true);
+        let push = ("a/b*a", false);
+        for order in [[pull, push], [push, pull]] {
+            let mut registries = Registries::default();
+            for (index, (pattern, pull)) in order.into_iter().enumerate() {
+                let rule = Arc::new(Rule {
+                    name: Arc::from(pattern),
+                    index,
+                    pull,
+                    push: !pull,
+                });
+                let host = RegistryPattern::parse("ghcr.io").unwrap();
+                let twice = registries.insert(host, vec![Glob::parse(pattern).unwrap()], &rule);
+                assert!(twice.is_empty());
+            }
+            let listed = |path: &str, action| {
+                let repository = format!("ghcr.io/{path}").parse().unwrap();
+                match registries.listing(&repository, action) {
+                    Listing::Listed(rule, given) => (rule.name.to_string(), given),
+                    Listing::NoRegistry | Listing::NoRepository => panic!("{path} is not listed"),
+                }
+            };
+            assert_eq!(listed("a/ba", Action::Pull), ("a/b*a".to_owned(), false));
+            assert_eq!(listed("a/ba", Action::Push), ("a/b*".to_owned(), false));
+            assert_eq!(listed("a/bc", Action::Pull), ("a/b*".to_owned(), true));
+        }
+    }
+}

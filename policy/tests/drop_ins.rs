@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use ramgate_policy::{
-    Action, Decision, LocalDecision, LocalImage, Policy, Request, Steering, Subject, TunnelDecision,
+    Action, Decision, Folded, LocalDecision, LocalImage, Policy, Request, Steering, Subject,
+    TunnelDecision,
 };
 
 const BASE: &str = r#"{ "version": 1,
@@ -155,4 +156,28 @@ fn a_denial_names_the_drop_in_that_it_is_due_to() {
     assert_eq!(rule(LocalImage::Import, &bob), "local-images.import");
     let nobody = rule(LocalImage::Tag, &Subject::Anonymous);
     assert_eq!(nobody, "t.json: subjects.require-identity");
+}
+
+#[test]
+fn what_is_folded_goes_the_way_that_the_policy_says() {
+    let base = r#"{ "version": 1, "registries": [{ "host": "*.corp.example", "via": "mirror" },
+        { "host": "y.corp.example", "via": "direct" }] }"#;
+    let drop_in = r#"{ "version": 1, "registries": [{ "host": "x.corp.example", "repositories": ["a/**", "b/**"] },
+        { "host": "y.corp.example" }] }"#;
+    let mut folded = Folded::read(base).unwrap();
+    folded.fold("t.json", drop_in).unwrap();
+    let text = serde_json::to_string(&folded.file).unwrap();
+    let together = Policy::parse(&text).unwrap();
+    let steering = Steering {
+        docker_hub_by_mirror: true,
+        inspect: false,
+    };
+    for (host, opens) in [("x.corp.example", false), ("y.corp.example", true)] {
+        let decision = together.evaluate_tunnel(&host.parse().unwrap(), 443, &steering);
+        assert_eq!(
+            matches!(decision, TunnelDecision::Allow(_)),
+            opens,
+            "{host}: {text}"
+        );
+    }
 }

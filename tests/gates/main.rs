@@ -90,7 +90,7 @@ impl Sight {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_gate_says_the_same_of_an_image_or_it_is_known_why() {
-    let mut world = World::new(POLICY).await;
+    let world = World::new(POLICY).await;
     let mut table = format!("{POLICY}\n\n{:42}", "caller:");
     for caller in CALLERS {
         let name = if caller.is_empty() { "nobody" } else { caller };

@@ -31,10 +31,8 @@ pub(crate) async fn registry() -> SocketAddr {
 
 fn answer(path: &str) -> Response {
     let path = path.strip_prefix("/v2/").unwrap();
-    let Some((repository, pointer)) = path
-        .split_once("/manifests/")
-        .or(path.split_once("/blobs/"))
-    else {
+    let split = ["/manifests/", "/blobs/"].into_iter();
+    let Some((repository, pointer)) = split.filter_map(|kind| path.split_once(kind)).next() else {
         return StatusCode::OK.into_response();
     };
     let content = [manifest(repository), config(repository)]

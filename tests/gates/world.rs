@@ -123,18 +123,38 @@ impl World {
     }
 
     /// All rows of the image `name`.
-    pub(crate) async fn ask(&mut self, name: &str, callers: &[&str]) -> Vec<Row> {
+    pub(crate) async fn ask(&self, name: &str, callers: &[&str]) -> Vec<Row> {
         let (host, path) = name.split_once('/').unwrap();
         let image = registry::blob(path);
         self.fill(host, path, &image).await;
-        let mut rows = Vec::new();
-        let mut add = |question, sight, cells| {
-            rows.push(Row {
-                question,
-                sight,
-                cells,
-            });
+        let manifest = format!("/v2/{path}/manifests/1");
+        let blob = format!("/v2/{path}/blobs/{image}");
+        let mut rows = self.at_the_engine(name, &image, callers).await;
+        rows.extend(self.at_the_mirror(name, &manifest, &blob, callers).await);
+        let registry = match host {
+            "docker.io" => "registry-1.docker.io",
+            host => host,
         };
+        for (question, what) in [
+            ("inspection: manifest", &manifest),
+            ("inspection: blob", &blob),
+        ] {
+            let host = registry.parse().unwrap();
+            let answer = self
+                .inspector
+                .respond(&host, 443, &Subject::Daemon, get(what))
+                .await;
+            let cells = vec![Cell::of(answer).await; callers.len()];
+            rows.push(Row::new(question, Sight::Daemon, cells));
+        }
+        let line = engine::connect(self.egress, &format!("{registry}:443")).await;
+        let cells = vec![Cell::of_line(&line); callers.len()];
+        rows.push(Row::new("network gate: tunnel", Sight::Host, cells));
+        rows
+    }
+
+    async fn at_the_engine(&self, name: &str, image: &str, callers: &[&str]) -> Vec<Row> {
+        let mut rows = Vec::new();
         for (question, deed, is_here) in [
             ("engine gate: pull", Deed::Pull, false),
             ("engine gate: create", Deed::Create, false),
@@ -143,23 +163,32 @@ impl World {
             ("engine gate: start, image on the host", Deed::Start, true),
             ("engine gate: build, image on the host", Deed::Build, true),
         ] {
-            self.present.set(is_here.then_some((name, image.as_str())));
+            self.present.set(is_here.then_some((name, image)));
             let mut cells = Vec::new();
             for caller in callers {
                 cells.push(self.engine(deed, name, caller).await);
             }
-            add(question, Sight::Caller, cells);
+            rows.push(Row::new(question, Sight::Caller, cells));
         }
         self.present.set(None);
-        let manifest = format!("/v2/{path}/manifests/1");
-        let blob = format!("/v2/{path}/blobs/{image}");
-        let asked = [
-            ("registry gate: manifest", &manifest, Sight::Daemon),
-            ("registry gate: cached blob", &blob, Sight::Daemon),
-            ("registry gate: manifest, in a pull", &manifest, Sight::Pull),
-            ("registry gate: cached blob, in a pull", &blob, Sight::Pull),
-        ];
-        for (question, what, sight) in asked {
+        rows
+    }
+
+    async fn at_the_mirror(
+        &self,
+        name: &str,
+        manifest: &str,
+        blob: &str,
+        callers: &[&str],
+    ) -> Vec<Row> {
+        let (host, _) = name.split_once('/').unwrap();
+        let mut rows = Vec::new();
+        for (question, what, sight) in [
+            ("registry gate: manifest", manifest, Sight::Daemon),
+            ("registry gate: cached blob", blob, Sight::Daemon),
+            ("registry gate: manifest, in a pull", manifest, Sight::Pull),
+            ("registry gate: cached blob, in a pull", blob, Sight::Pull),
+        ] {
             let mut cells = Vec::new();
             for caller in callers {
                 let pull = message(Deed::Pull, name, caller);
@@ -172,32 +201,8 @@ impl World {
                     self.authorizer.carried_out(&pull).await;
                 }
             }
-            add(question, sight, cells);
+            rows.push(Row::new(question, sight, cells));
         }
-        let registry = if host == "docker.io" {
-            "registry-1.docker.io"
-        } else {
-            host
-        };
-        for (question, what) in [
-            ("inspection: manifest", &manifest),
-            ("inspection: blob", &blob),
-        ] {
-            let host = registry.parse().unwrap();
-            let answer = self
-                .inspector
-                .respond(&host, 443, &Subject::Daemon, get(what))
-                .await;
-            let cell = Cell::of(answer).await;
-            add(question, Sight::Daemon, vec![cell; callers.len()]);
-        }
-        let line = engine::connect(self.egress, &format!("{registry}:443")).await;
-        let cell = Cell::of_line(&line);
-        add(
-            "network gate: tunnel",
-            Sight::Host,
-            vec![cell; callers.len()],
-        );
         rows
     }
 
@@ -304,6 +309,18 @@ fn message(deed: Deed, name: &str, caller: &str) -> Vec<u8> {
         message["RequestBody"] = json!(STANDARD.encode(body));
     }
     message.to_string().into_bytes()
+}
+
+// === impl Row ===
+
+impl Row {
+    const fn new(question: &'static str, sight: Sight, cells: Vec<Cell>) -> Self {
+        Self {
+            question,
+            sight,
+            cells,
+        }
+    }
 }
 
 // === impl Cell ===

@@ -1,7 +1,6 @@
 //! A walk over the text along the schema, token by token: what is right leaves nothing behind, so that a policy of a hundred thousand
 //! rules takes no more memory than its text and what is made of it.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use jsonc_parser::tokens::Token;
@@ -159,11 +158,14 @@ impl<'a> Walk<'a> {
             self.key.push_str(&format!("[{index}]"));
             self.value(&token, items)?;
             self.key.truncate(within);
-            match self.next()? {
-                Token::CloseBracket => break,
-                Token::Comma => token = self.next()?,
-                _ => return Err(Broken),
+            let after = self.next()?;
+            if after == Token::CloseBracket {
+                break;
             }
+            if after != Token::Comma {
+                return Err(Broken);
+            }
+            token = self.next()?;
         }
         Ok(())
     }
@@ -185,14 +187,14 @@ impl<'a> Walk<'a> {
             self.property(&name, at, seen.contains(&name), schema)?;
             self.key.truncate(within);
             seen.insert(name);
-            token = match self.next()? {
-                Token::Comma => match self.next()? {
-                    Token::CloseBrace => return Err(Broken),
-                    token => token,
-                },
-                Token::CloseBrace => break,
-                _ => return Err(Broken),
-            };
+            let after = self.next()?;
+            if after == Token::CloseBrace {
+                break;
+            }
+            token = self.next()?;
+            if after != Token::Comma || token == Token::CloseBrace {
+                return Err(Broken);
+            }
         }
         for required in required(schema) {
             if !seen.contains(required) {
@@ -205,7 +207,7 @@ impl<'a> Walk<'a> {
     /// A colon and a value, after the name of a key that stands `at` an offset.
     fn property(
         &mut self,
-        name: &Cow<'a, str>,
+        name: &str,
         at: usize,
         again: bool,
         schema: &'a Schema,
@@ -222,7 +224,7 @@ impl<'a> Walk<'a> {
         let any = schema
             .get("additionalProperties")
             .filter(|any| any.is_object());
-        let known = properties.and_then(|known| known.get(name.as_ref()));
+        let known = properties.and_then(|known| known.get(name));
         if let Some(schema) = known.or(any) {
             return self.value(&first, schema);
         }

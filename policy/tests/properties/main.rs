@@ -50,7 +50,7 @@ fn turned(value: &Value) -> Value {
             let keys = keys.iter().map(|(key, value)| (key.clone(), turned(value)));
             Value::Object(keys.collect())
         }
-        plain => plain.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
 }
 

@@ -35,7 +35,10 @@ fn host() -> impl Strategy<Value = &'static str> {
 }
 
 fn pattern() -> impl Strategy<Value = String> {
-    (name(), prop::sample::select(vec!["/**", "/*", "/a", "/b*"]))
+    (
+        name(),
+        prop::sample::select(vec!["/**", "/*", "/a", "/b*", "/b*a"]),
+    )
         .prop_map(|(name, end)| name + end)
 }
 

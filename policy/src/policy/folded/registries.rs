@@ -10,6 +10,7 @@ use crate::action::Right;
 use crate::policy::file::RegistryFile;
 use crate::registries::RegistryPattern;
 use crate::scope::Glob;
+use crate::via::Via;
 
 /// # Errors
 /// Where the lists cut across each other.
@@ -44,14 +45,11 @@ pub(super) fn both(
                 "at `{host}` with `{pattern}` they give different actions"
             ));
         }
-        let entry = scope.entry(host, &pattern);
-        // A host goes one way.
-        let steered = list
-            .iter()
-            .any(|before| before.host == entry.host && before.via.is_some());
+        // A host goes one way, which is said once.
+        let is_first = !list.iter().any(|before| before.host == host);
         list.push(RegistryFile {
-            via: entry.via.filter(|_| !steered),
-            ..entry
+            via: way(ours, host).filter(|_| is_first),
+            ..scope.entry(host, &pattern)
         });
     }
     Ok(list)
@@ -77,9 +75,20 @@ impl Scope<'_> {
                 .filter(|host| their.redirect_hosts.contains(host))
                 .cloned()
                 .collect(),
-            via: our.via.filter(|_| our.host == host),
+            via: None,
         }
     }
+}
+
+/// The way to `host`: that of the closest entry which says one. A host that only the drop-in names goes as those do which it is one of.
+fn way(ours: &[RegistryFile], host: &str) -> Option<Via> {
+    let host = RegistryPattern::parse(host).ok()?;
+    let covers = |entry: &&RegistryFile| {
+        let pattern = RegistryPattern::parse(&entry.host);
+        entry.via.is_some() && pattern.is_ok_and(|pattern| pattern.covers(&host))
+    };
+    let closest = |entry: &&RegistryFile| (!entry.host.starts_with("*."), entry.host.len());
+    ours.iter().filter(covers).max_by_key(closest)?.via
 }
 
 /// That hosts of a list which overlap give the same rights.
