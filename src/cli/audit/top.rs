@@ -1,6 +1,7 @@
 //! `ramgate audit top`: what was asked for most.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
@@ -27,8 +28,8 @@ pub(super) struct Top {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     since: Option<Duration>,
     /// How many to show.
-    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
-    limit: usize,
+    #[arg(long, value_name = "NUMBER", default_value = "20")]
+    limit: NonZeroUsize,
     /// Answer in JSON.
     #[arg(long)]
     json: bool,
@@ -68,6 +69,10 @@ impl Top {
                 .map_err(CommandError::Failed)?;
             say(text)?;
             return Ok(Outcome::Done);
+        }
+        if counts.is_empty() {
+            let what = if self.denied { "denials" } else { "decisions" };
+            say(format_args!("no {what} in {}", path.display()))?;
         }
         for Count {
             count,
@@ -113,7 +118,7 @@ impl Top {
             })
             .collect();
         counts.sort_unstable_by(|a, b| b.count.cmp(&a.count).then_with(|| a.matter.cmp(&b.matter)));
-        counts.truncate(self.limit);
+        counts.truncate(self.limit.get());
         Ok(counts)
     }
 
