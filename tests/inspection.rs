@@ -17,7 +17,6 @@ const EGRESS_ONLY: Steering = Steering {
     hosts_toml: false,
     egress: true,
 };
-const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 fn main() {
     let mut arguments = Arguments::from_args();
@@ -45,25 +44,19 @@ fn on(kind: EngineKind) -> Result<()> {
 
 /// As an administrator would: an authority, what the host trusts, and then the gates.
 fn set_up(lab: &Lab) -> Result<()> {
-    let mut settings = Lab::settings();
+    let ramgate = Path::new(env!("CARGO_BIN_EXE_ramgate"));
+    let mut settings = Lab::inspecting_settings();
     if let Some(settings) = settings.as_object_mut() {
-        settings.insert("egress".to_owned(), json!({ "inspect": true }));
         let catalog = json!({ "url": "https://files.example", "ca-file": Lab::CA_FILE });
         settings.insert("catalog".to_owned(), catalog);
     }
-    lab.install_ramgate(
-        Path::new(env!("CARGO_BIN_EXE_ramgate")),
-        &policy(),
-        &settings,
-    )?;
-    let ramgate = |arguments: &[&str]| lab.run("/usr/local/bin/ramgate", arguments);
-    ramgate(&["egress", "ca", "init"])?.expect_success()?;
-    ramgate(&["egress", "ca", "init"])?.expect_failure("there is one already")?;
+    lab.install_ramgate(ramgate, &policy(), &settings)?;
+    lab.trust_inspection()?;
+    let again = ["egress", "ca", "init"];
+    lab.run("/usr/local/bin/ramgate", &again)?
+        .expect_failure("there is one already")?;
     let key = lab.run("stat", &["-c", "%a", "/var/lib/ramgate/inspection-ca.key"])?;
     ensure!(key.expect_success()?.stdout == "600\n", "the key is open");
-    let certificate = ramgate(&["egress", "ca", "show"])?.expect_success()?.stdout;
-    let trusted = lab.read_file(BUNDLE)?;
-    lab.write_file(BUNDLE, format!("{trusted}\n{certificate}"))?;
     lab.start_ramgate()?;
     lab.steer_engine(EGRESS_ONLY)?;
     lab.start_engine()
@@ -196,16 +189,17 @@ fn denied(output: Output, words: &str) -> Result<()> {
     Ok(())
 }
 
+/// There is no plugin here to ask about builds.
 fn policy() -> Value {
-    json!({
-        "version": 1,
-        "contact": "platform@acme.example",
-        "registries": [
-            { "host": "docker.io" },
-            { "host": "ghcr.io", "repositories": ["acme/**"], "actions": ["pull", "push"] },
-        ],
-        "docker-hub": { "organizations": ["acme"], "official": "allow", "verified-publisher": "allow" },
-        "local-images": { "build": "allow", "unknown": "allow" },
-        "egress": { "hosts": ["files.example"] },
-    })
+    let mut policy = Lab::strict_policy();
+    if let Some(local) = policy.pointer_mut("/local-images") {
+        *local = json!({ "build": "allow", "unknown": "allow" });
+    }
+    if let Some(hub) = policy
+        .pointer_mut("/docker-hub")
+        .and_then(Value::as_object_mut)
+    {
+        hub.insert("verified-publisher".to_owned(), json!("allow"));
+    }
+    policy
 }

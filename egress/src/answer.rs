@@ -14,7 +14,8 @@ use ramgate_provenance::DecisionId;
 
 use crate::destination::RefusedAddress;
 use crate::inspection::InspectedBody;
-use crate::target::{InvalidTarget, Target};
+use crate::invalid_target::InvalidTarget;
+use crate::target::Target;
 use crate::upstream::UpstreamError;
 
 /// An answer: of the gate's own, or passed on.

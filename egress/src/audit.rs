@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::guard::RefusedOpening;
-use crate::target::{InvalidTarget, Target};
+use crate::invalid_target::InvalidTarget;
+use crate::target::Target;
 use crate::upstream::UpstreamError;
 
 /// What was asked, as the log has it.

@@ -32,7 +32,7 @@ use crate::authority::Authority;
 use crate::client_hello::{ClientHello, InvalidHello, Opening};
 use crate::config::Config;
 use crate::guard::{Guard, RefusedOpening};
-use crate::target::InvalidTarget;
+use crate::invalid_target::InvalidTarget;
 
 /// The registry that a request is for, which is where its tunnel leads, and who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -39,6 +39,7 @@ mod gate;
 mod guard;
 mod headers;
 mod inspection;
+mod invalid_target;
 mod metrics;
 mod no_proxy;
 mod original_destination;

@@ -83,7 +83,7 @@ impl Mirror {
                         return Err(ProbeError::Endless(host));
                     }
                 }
-                Err(error) => return Err(ProbeError::Unserved(error.to_string())),
+                Err(error) => return Err(ProbeError::Unserved(with_causes(&error))),
             }
         }
         Err(ProbeError::Endless(
@@ -117,6 +117,20 @@ impl Mirror {
         }
         Ok(())
     }
+}
+
+/// An error with what led to it, each once: some say it themselves.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// No registry has as many.

@@ -158,6 +158,12 @@ fn covers_label(pattern: &str, label: &str) -> bool {
 // === impl KnownRegistry ===
 
 impl KnownRegistry {
+    /// Whether `registry` is this one, or one of these.
+    #[must_use]
+    pub fn describes(&self, registry: &Registry) -> bool {
+        registry.port() == DEFAULT_PORT && self.bind(registry.host().as_str()).is_some()
+    }
+
     /// What the words stand for, if `host` is this registry.
     fn bind<'a>(&self, host: &'a str) -> Option<Bindings<'a>> {
         // Most hosts are told apart by their end, which takes no splitting: a policy may have a hundred thousand of them.

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use ramgate_lab::{EngineKind, Image, Lab, LabOptions, Output, Steering};
-use serde_json::{Value, json};
 
 use crate::heard::Heard;
 use crate::paths::{Passes, Path};
@@ -66,18 +65,14 @@ impl Stage {
         lab.write_file("/usr/local/bin/git", GIT)?;
         lab.run("chmod", &["755", "/usr/local/bin/git"])?
             .expect_success()?;
-        let mut settings = Lab::settings();
-        if let (Level::Strict, Some(settings)) = (level, settings.as_object_mut()) {
-            settings.insert("egress".to_owned(), json!({ "inspect": true }));
-        }
+        let settings = match level {
+            Level::Standard => Lab::settings(),
+            Level::Strict => Lab::inspecting_settings(),
+        };
         let ramgate = FilePath::new(env!("CARGO_BIN_EXE_ramgate"));
-        lab.install_ramgate(ramgate, &policy(), &settings)?;
+        lab.install_ramgate(ramgate, &Lab::strict_policy(), &settings)?;
         if level == Level::Strict {
-            let ca = |verb| lab.run("/usr/local/bin/ramgate", &["egress", "ca", verb]);
-            ca("init")?.expect_success()?;
-            let certificate = ca("show")?.expect_success()?.stdout;
-            let trusted = lab.read_file(BUNDLE)?;
-            lab.write_file(BUNDLE, format!("{trusted}\n{certificate}"))?;
+            lab.trust_inspection()?;
         }
         lab.start_ramgate()?;
         let hosts_toml = lab.kind().reads_hosts_toml();
@@ -228,20 +223,6 @@ fn publish_plugins(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-fn policy() -> Value {
-    json!({
-        "version": 1,
-        "contact": "platform@acme.example",
-        "registries": [
-            { "host": "docker.io" },
-            { "host": "ghcr.io", "repositories": ["acme/**"], "actions": ["pull", "push"] },
-        ],
-        "docker-hub": { "organizations": ["acme"], "official": "allow" },
-        "local-images": { "unknown": "allow" },
-        "egress": { "hosts": ["files.example"] },
-    })
-}
-
 /// What a git asks first, asked by curl, as the engine's roots have no git: where it is sent is what counts here.
 const GIT: &str = r#"#!/bin/sh
 for argument; do
@@ -252,7 +233,6 @@ done
 "#;
 /// A git shows the status that it was refused with, and no reason.
 const GITS_WORDS: &str = "The requested URL returned error: 403";
-const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 const AUDIT: &str = "/var/log/ramgate/audit.jsonl";
 const WORDS: [&str; 3] = [
     "restricted by your administrators",

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal as _};
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
@@ -28,8 +29,8 @@ pub(super) struct Top {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     since: Option<Duration>,
     /// How many to show.
-    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
-    limit: usize,
+    #[arg(long, value_name = "NUMBER", default_value = "20")]
+    limit: NonZeroUsize,
     /// Answer in JSON.
     #[arg(long)]
     json: bool,
@@ -125,7 +126,7 @@ impl Top {
             })
             .collect();
         counts.sort_unstable_by(|a, b| b.count.cmp(&a.count).then_with(|| a.matter.cmp(&b.matter)));
-        counts.truncate(self.limit);
+        counts.truncate(self.limit.get());
         Ok(counts)
     }
 

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use clap::Args;
 use ramgate_mirror::{Mirror, Place, Storage};
-use ramgate_policy::{Policy, Reference};
+use ramgate_policy::{InvalidReference, Policy, Reference};
 use ramgate_provenance::{Canaries, Ledger};
 use serde_json::json;
 
@@ -28,10 +28,7 @@ pub(super) struct Probe {
 
 impl Probe {
     pub(super) fn run(&self, settings: &Settings) -> Result<Outcome, CommandError> {
-        let reference: Reference = self
-            .reference
-            .parse()
-            .map_err(|error| CommandError::Usage(format!("`{}`: {error}", self.reference)))?;
+        let reference = self.image()?;
         // A place of its own, so that nothing is answered from a cache, nor noted.
         let place = std::env::temp_dir().join(format!("ramgate-probe-{}", std::process::id()));
         std::fs::create_dir(&place)?;
@@ -47,6 +44,27 @@ impl Probe {
             say(format_args!("\"redirect-hosts\": {}", json!(hosts)))?;
         }
         Ok(Outcome::Done)
+    }
+}
+
+impl Probe {
+    /// The image, which has its registry before it as a person means it.
+    fn image(&self) -> Result<Reference, CommandError> {
+        let text = self.reference.as_str();
+        let wrong = |why: &str| CommandError::Usage(format!("`{text}`: {why}"));
+        if let Some((_, bare)) = text.split_once("://") {
+            return Err(wrong(&format!("without the scheme, as `{bare}`")));
+        }
+        // `registry.acme.example` would be an image of Docker Hub's.
+        let (name, rest) = text.split_once(':').unwrap_or((text, ""));
+        let is_port = !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
+        if !text.contains(['/', '@']) && name.contains('.') && (rest.is_empty() || is_port) {
+            return Err(wrong(&format!(
+                "a registry; name an image of it, as `{text}/team/app:1`"
+            )));
+        }
+        text.parse()
+            .map_err(|error: InvalidReference| wrong(&error.to_string()))
     }
 }
 
@@ -72,5 +90,6 @@ fn learn(settings: &Settings, reference: &Reference, place: &Path) -> anyhow::Re
         .build()?;
     let _inside = runtime.enter();
     let mirror = Mirror::new(config, policy, Arc::new(ledger))?;
-    Ok(runtime.block_on(mirror.probe(reference))?)
+    let probed = runtime.block_on(mirror.probe(reference));
+    probed.with_context(|| reference.to_string())
 }

@@ -60,6 +60,46 @@ impl Lab {
         })
     }
 
+    /// The same with a registry that users push to, and no repository named: for whatever judges by more than names.
+    pub fn strict_policy() -> Value {
+        json!({
+            "version": 1,
+            "contact": "platform@acme.example",
+            "registries": [
+                { "host": "docker.io" },
+                { "host": "ghcr.io", "repositories": ["acme/**"], "actions": ["pull", "push"] },
+            ],
+            "docker-hub": { "organizations": ["acme"], "official": "allow" },
+            "local-images": { "unknown": "allow" },
+            "egress": { "hosts": ["files.example"] },
+        })
+    }
+
+    /// Has ramgate read what goes to registries, as an administrator would: an authority for the policy that is written, trusted by
+    /// the engine with all else that it trusts. Before ramgate starts, with [`Self::inspecting_settings`].
+    ///
+    /// # Errors
+    ///
+    /// When there is an authority already, or a file cannot be written.
+    pub fn trust_inspection(&self) -> Result<()> {
+        self.run(BINARY, &["egress", "ca", "init"])?
+            .expect_success()?;
+        let shown = self
+            .run(BINARY, &["egress", "ca", "show"])?
+            .expect_success()?;
+        let trusted = self.read_file(BUNDLE)?;
+        self.write_file(BUNDLE, format!("{trusted}\n{}", shown.stdout))
+    }
+
+    /// [`Self::settings`], and what goes to registries is read.
+    pub fn inspecting_settings() -> Value {
+        let mut settings = Self::settings();
+        if let Some(settings) = settings.as_object_mut() {
+            settings.insert("egress".to_owned(), json!({ "inspect": true }));
+        }
+        settings
+    }
+
     /// The settings a ramgate in a lab needs: its upstreams are the stand-ins, known by the lab's own authority.
     pub fn settings() -> Value {
         let upstream =
@@ -263,6 +303,7 @@ impl Lab {
     }
 }
 
+const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 const RAMGATE: &str = "ramgate";
 const BINARY: &str = "/usr/local/bin/ramgate";
 const SETTINGS: &str = "/etc/ramgate/settings.json";
