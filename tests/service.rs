@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use ramgate_lab::{EngineKind, Lab, LabOptions, Output, Server};
-use serde_json::Value;
+use serde_json::{Value, json};
 use steps::Step;
 
 #[test]
@@ -145,7 +145,8 @@ fn the_journal_has_decisions_by_their_id(lab: &Lab, server: &Server<'_>) -> Resu
 
     let before = lab.read_file(SETTINGS)?;
     let mut settings: Value = serde_json::from_str(&before)?;
-    settings["audit"]["journal"] = true.into();
+    let keys = settings.as_object_mut().context("settings")?;
+    keys.insert("audit".to_owned(), json!({ "journal": true }));
     lab.write_file(SETTINGS, settings.to_string())?;
     shell(server, "systemctl restart ramgate")?.expect_success()?;
     server

@@ -155,13 +155,10 @@ mod tests {
     fn what_the_canary_did_not_come_past_is_named() {
         let mut well = well();
         assert_eq!(network(&well.facts).health, Health::Ok);
-        let flight = |missing: &str| {
-            Ok(Some(CanaryFlight {
-                seen: false,
-                missing: vec![missing.to_owned()],
-            }))
-        };
-        well.facts.flight = flight("set `registry-mirrors`");
+        well.facts.flight = Ok(Some(CanaryFlight {
+            seen: false,
+            missing: vec!["set `registry-mirrors`".to_owned()],
+        }));
         told(
             &[network(&well.facts)],
             Health::Bad,

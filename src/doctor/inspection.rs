@@ -119,8 +119,6 @@ const DAYS_MAX: i64 = 670;
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use ramgate_egress::NewAuthority;
 
     use super::super::Health;
@@ -129,7 +127,7 @@ mod tests {
 
     fn inspection(hosts: &[&str]) -> Inspection {
         let hosts: Vec<_> = hosts.iter().map(|host| host.parse().unwrap()).collect();
-        let made = NewAuthority::make(&hosts, SystemTime::now()).unwrap();
+        let made = NewAuthority::make(&hosts, Timestamp::now().into()).unwrap();
         Inspection {
             authority: Authority::read(&made.certificate, &made.key)
                 .map_err(|error| error.to_string()),

@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(clock(&well.facts).health, Health::Ok);
         // A little is what file systems differ by.
         let file = std::fs::File::open(&well.facts.settings.policy_path).unwrap();
-        file.set_modified(SystemTime::now() + Duration::from_secs(30))
+        file.set_modified(SystemTime::from(well.facts.now) + Duration::from_secs(30))
             .unwrap();
         assert_eq!(clock(&well.facts).health, Health::Ok);
         well.facts.now = "2020-01-01T00:00:00Z".parse().unwrap();

@@ -199,7 +199,7 @@ mod tests {
         let mut well = well();
         let day = std::time::Duration::from_secs(86_400);
         let file = std::fs::File::open(&well.facts.settings.policy_path).unwrap();
-        file.set_modified(std::time::SystemTime::now() - 40 * day)
+        file.set_modified(std::time::SystemTime::from(well.facts.now) - 40 * day)
             .unwrap();
         let sound = super::check(&well.facts);
         assert!(

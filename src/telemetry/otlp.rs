@@ -8,8 +8,9 @@ mod message;
 mod metrics;
 mod wire;
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -215,9 +216,9 @@ async fn gather(
     true
 }
 
+/// In nanoseconds since 1970.
 fn now() -> u64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    now.map_or(0, |now| u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
+    u64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(0)
 }
 
 const LOGS: &str = "logs";
