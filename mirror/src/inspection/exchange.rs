@@ -327,7 +327,7 @@ fn outgoing(headers: &HeaderMap) -> HeaderMap {
     let named: Vec<HeaderName> = headers.keys().cloned().collect();
     for name in named {
         let begins = |prefix: &&str| name.as_str().starts_with(*prefix);
-        if READ_OTHERWISE.iter().any(|prefix| begins(&prefix)) {
+        if READ_OTHERWISE.iter().any(begins) {
             headers.remove(name);
         }
     }
