@@ -118,13 +118,7 @@ fn a_place_that_cannot_be_written_is_told_and_nothing_is_overwritten() {
     };
     is(&init("good"), USAGE, "good", "left as it is", &["init"]);
     is(&init("folder"), USAGE, "folder", "left as it is", &["init"]);
-    is(
-        &init("good/x"),
-        FAILED,
-        "good",
-        "Not a directory",
-        &["init"],
-    );
+    is(&init("good/x"), FAILED, "good", "File exists", &["init"]);
 }
 
 #[test]
