@@ -23,7 +23,11 @@ const CODES: [(&str, &str, &str); 6] = [
         "\n    }\n",
     ),
     ("mirror/src/path.rs", "const fn code(&self)", "\n    }\n"),
-    ("egress/src/target.rs", "const fn code(self)", "\n    }\n"),
+    (
+        "egress/src/invalid_target.rs",
+        "const fn code(self)",
+        "\n    }\n",
+    ),
     ("egress/src/guard.rs", "const fn code(&self)", "\n    }\n"),
 ];
 

@@ -5,6 +5,7 @@
 //! the mirror's fetches; redirects for content are followed here, so that the client needs no other host.
 
 mod exchange;
+mod headers;
 mod route;
 
 use std::collections::HashSet;

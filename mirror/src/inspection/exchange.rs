@@ -9,6 +9,7 @@ use ramgate_provenance::{DecisionId, Verified};
 use reqwest::Url;
 
 use super::Realms;
+use super::headers::{end_to_end, of_content, outgoing};
 use super::route::Purpose;
 use crate::answer::{self, CONTENT_DIGEST, Unserved};
 use crate::audit::Asker;
@@ -318,47 +319,6 @@ fn same_authority(one: &Url, other: &Url) -> bool {
         && one.port_or_known_default() == other.port_or_known_default()
 }
 
-fn outgoing(headers: &HeaderMap) -> HeaderMap {
-    let mut headers = end_to_end(headers);
-    // The client's was checked against the tunnel; the registry's real host may be another.
-    headers.remove(header::HOST);
-    headers.remove(header::EXPECT);
-    // What was judged is what is asked for: nothing beside the line of the request may say otherwise to the registry.
-    let named: Vec<HeaderName> = headers.keys().cloned().collect();
-    for name in named {
-        let begins = |prefix: &&str| name.as_str().starts_with(*prefix);
-        if READ_OTHERWISE.iter().any(begins) {
-            headers.remove(name);
-        }
-    }
-    headers
-}
-
-/// Of a request's headers, those that say which content is wanted, and how.
-fn of_content(headers: &HeaderMap) -> HeaderMap {
-    let kept = OF_CONTENT.iter().filter_map(|name| {
-        let value = headers.get(name)?;
-        Some((name.clone(), value.clone()))
-    });
-    kept.collect()
-}
-
-/// Without what belongs to one connection (RFC 9110, section 7.6.1).
-fn end_to_end(headers: &HeaderMap) -> HeaderMap {
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    let mut kept = headers.clone();
-    for name in named.iter().chain(&HOP_BY_HOP) {
-        kept.remove(name);
-    }
-    kept
-}
-
 fn stream(response: reqwest::Response) -> Response<Body> {
     let (status, headers) = (response.status(), response.headers().clone());
     respond(status, &headers, Body::from_stream(response.bytes_stream()))
@@ -371,44 +331,6 @@ fn respond(status: StatusCode, headers: &HeaderMap, body: Body) -> Response<Body
     response
 }
 
-/// By headers that begin so, servers and what stands before them take another method, path or host than the request's own. No client of
-/// registries sends any.
-const READ_OTHERWISE: [&str; 18] = [
-    "base-url",
-    "content-location",
-    "destination",
-    "forwarded",
-    "proxy-",
-    "x-accel-",
-    "x-backend",
-    "x-envoy-",
-    "x-forward",
-    "x-host",
-    "x-http-",
-    "x-method",
-    "x-original",
-    "x-override",
-    "x-proxy",
-    "x-real-",
-    "x-rewrite",
-    "x-sendfile",
-];
-const OF_CONTENT: [HeaderName; 5] = [
-    header::ACCEPT,
-    header::ACCEPT_ENCODING,
-    header::IF_RANGE,
-    header::RANGE,
-    header::USER_AGENT,
-];
-const HOP_BY_HOP: [HeaderName; 7] = [
-    header::CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
 const IDENTITY: axum::http::HeaderValue = axum::http::HeaderValue::from_static("identity");
 /// Docker Hub redirects once; some registries twice.
 const REDIRECTS_MAX: usize = 5;
