@@ -181,3 +181,15 @@ fn what_is_folded_goes_the_way_that_the_policy_says() {
         );
     }
 }
+
+#[test]
+fn of_drop_ins_the_strictest_word_on_local_images_holds_whichever_comes_first() {
+    let say = |word: &str| format!(r#"{{ "version": 1, "local-images": {{ "load": "{word}" }} }}"#);
+    for words in [["deny", "gated"], ["gated", "deny"], ["deny", "allow"]] {
+        let policy = words.iter().fold(base(), |policy, word| {
+            policy.tightened("10-test.json", &say(word)).unwrap()
+        });
+        let judged = policy.evaluate_local(LocalImage::Load, &Subject::Anonymous);
+        assert!(matches!(judged, LocalDecision::Deny(_)), "{words:?}");
+    }
+}
