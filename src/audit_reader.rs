@@ -32,6 +32,17 @@ impl Decision {
         serde_json::from_slice(line).ok().map(Self)
     }
 
+    /// The same with no text in it longer than `most` bytes.
+    pub(crate) fn cut(mut self, most: usize) -> Self {
+        for value in self.0.values_mut() {
+            if let Value::String(text) = value {
+                text.truncate(text.floor_char_boundary(most));
+                text.shrink_to_fit();
+            }
+        }
+        self
+    }
+
     /// A field as text.
     pub(crate) fn text(&self, field: &str) -> &str {
         self.0.get(field).and_then(Value::as_str).unwrap_or("")

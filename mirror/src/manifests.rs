@@ -8,6 +8,7 @@ use ramgate_policy::{Digest, Permit, Policy};
 use ramgate_provenance::Verified;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, Response};
+use tokio::sync::Semaphore;
 
 use crate::absent::Absent;
 use crate::answer::{CONTENT_DIGEST, Unserved};
@@ -29,6 +30,8 @@ pub(crate) struct Memory {
     pub(crate) absent: Absent,
     pub(crate) asking: Asking,
     pub(crate) lists: Lists,
+    /// Room for manifests on their way to the store.
+    keeping: Arc<Semaphore>,
 }
 
 /// A manifest, its digest, and where it came from.
@@ -50,6 +53,7 @@ impl Memory {
             absent: Absent::new(absent_ttl),
             asking: Asking::default(),
             lists: Lists::new(),
+            keeping: Arc::new(Semaphore::new(KEEPING_MAX)),
         }
     }
 }
@@ -241,15 +245,23 @@ impl Mirror {
     /// Keeps a manifest, which is on the disk before it has its name. Who asked for it does not wait for a disk that takes its time: till
     /// then it is served from memory, and by a process that dies before it was never kept.
     ///
-    /// A store that takes nothing in, as when its disk is full, keeps nobody from pulling either.
+    /// A store that takes nothing in, as when its disk is full, keeps nobody from pulling either. One that hangs has so many to keep and no
+    /// more: the others are asked for again when they are no longer in memory.
     async fn keep(&self, permit: &Permit, verified: Verified, manifest: &Arc<Manifest>) {
+        let Ok(room) = Arc::clone(&self.memory().keeping).try_acquire_owned() else {
+            tracing::warn!("the store is slow: a manifest is not kept");
+            return;
+        };
         let (mirror, permit, manifest) = (self.clone(), permit.clone(), Arc::clone(manifest));
         let keeping = tokio::spawn(async move {
+            let _room = room;
             let (store, bytes) = (mirror.store(), manifest.bytes.clone());
             let kept = store.keep_manifest(&permit, &verified, &manifest.media_type, bytes);
             mirror.noted(kept.await);
         });
-        let _ = tokio::time::timeout(KEEPING_PATIENCE, keeping).await;
+        if let Ok(Err(error)) = tokio::time::timeout(KEEPING_PATIENCE, keeping).await {
+            tracing::error!(%error, "a manifest is not kept");
+        }
     }
 }
 
@@ -274,6 +286,8 @@ fn announced(response: &Response) -> Option<Digest> {
 
 /// A disk that is well has it by then, and who reads the store next finds it there.
 const KEEPING_PATIENCE: Duration = Duration::from_millis(200);
+/// As many as a healthy disk takes within a second, and 256 MiB of the largest.
+const KEEPING_MAX: usize = 64;
 /// Manifests are some KiB each, so this is tens of thousands of them.
 const MEMORY_MAX_BYTES: u64 = 64 * 1024 * 1024;
 const TAGS_MAX: u64 = 100_000;

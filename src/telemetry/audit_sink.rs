@@ -33,14 +33,15 @@ pub(crate) struct JournalOfDecisions {
 impl Write for AuditSink {
     /// The file first: it is what is relied on.
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(lines);
+        // Whole, so that no line is told twice.
+        self.file.write_all(lines)?;
         if self.journal.is_some() || self.collector.is_some() {
             lines
                 .split(|byte| *byte == b'\n')
                 .filter_map(Decision::parse)
                 .for_each(|decision| self.tell(decision));
         }
-        written
+        Ok(lines.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -74,7 +74,7 @@ impl Entry {
     pub(crate) fn new(level: Level, message: &str) -> Self {
         let mut entry = Self {
             fields: Vec::with_capacity(512),
-            message: message.to_owned(),
+            message: plain(message),
         };
         entry.write("PRIORITY", priority(level));
         entry.write("SYSLOG_IDENTIFIER", "ramgate");
@@ -84,7 +84,12 @@ impl Entry {
     /// Adds a field, also to the message: whoever reads the journal as text sees only that.
     pub(crate) fn add(&mut self, name: &str, value: &str) {
         let value = cut(value);
-        self.message.push_str(&format!(" {name}={value}"));
+        let (shown, mark) = match value.contains([' ', '=', '"']) {
+            true => (value.escape_debug().to_string(), "\""),
+            false => (plain(value), ""),
+        };
+        self.message
+            .push_str(&format!(" {name}={mark}{shown}{mark}"));
         self.write(&field(name), value);
     }
 
@@ -136,6 +141,15 @@ fn priority(level: Level) -> &'static str {
         Level::INFO => "6",
         Level::DEBUG | Level::TRACE => "7",
     }
+}
+
+/// Without what would begin another line, or speak to a terminal.
+fn plain(text: &str) -> String {
+    let letter = |letter: char| match letter.is_control() {
+        true => letter.escape_debug().to_string(),
+        false => letter.to_string(),
+    };
+    text.chars().map(letter).collect()
 }
 
 /// No more than fits into a datagram beside the others.
@@ -209,8 +223,22 @@ pub(super) mod tests {
         assert_eq!(field("SYSLOG_IDENTIFIER"), "ramgate");
         assert_eq!(field("RAMGATE_DECISION_ID"), "00c0ffee");
         assert_eq!(field("RAMGATE_RULE"), "a\nMESSAGE=forged");
-        assert!(field("MESSAGE").starts_with("request denied id=00c0ffee rule=a\n"));
+        assert_eq!(
+            field("MESSAGE"),
+            r#"request denied id=00c0ffee rule="a\nMESSAGE=forged""#
+        );
         assert_eq!(fields.len(), 5);
+    }
+
+    #[test]
+    fn a_message_is_one_line_in_which_no_value_is_taken_for_another_field() {
+        let mut entry = Entry::new(Level::INFO, "denied\n\u{1b}[2J");
+        entry.add("principal", "ci decision=allow");
+        entry.add("tag", "a\r");
+        assert_eq!(
+            entry.message(),
+            r#"denied\n\u{1b}[2J principal="ci decision=allow" tag=a\r"#
+        );
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub(crate) fn queue(settings: &Otlp) -> (Queue, Exporter) {
 impl Queue {
     /// Takes `decision` if there is room for it.
     pub(crate) fn offer(&self, decision: Decision) {
-        if self.sender.try_send(decision).is_err() {
+        if self.sender.try_send(decision.cut(VALUE_MAX_BYTES)).is_err() {
             for signal in &self.signals {
                 self.metrics.dropped(signal, FULL, 1);
             }
@@ -223,7 +223,9 @@ fn now() -> u64 {
 
 const LOGS: &str = "logs";
 const TRACES: &str = "traces";
-/// A decision is about a kilobyte here: some megabytes, and what a busy mirror decides in seconds.
+/// Names of images are shorter; a value may be as long as a request's head.
+const VALUE_MAX_BYTES: usize = 1024;
+/// A decision is some kilobytes here at most: some megabytes, and what a busy mirror decides in seconds.
 const QUEUE_MAX: usize = 4096;
 /// OpenTelemetry's own defaults for a batch and, nearly, its delay.
 const BATCH_MAX: usize = 512;

@@ -11,7 +11,9 @@ pub(super) fn outgoing(headers: &HeaderMap) -> HeaderMap {
     // What was judged is what is asked for: nothing beside the line of the request may say otherwise to the registry.
     let named: Vec<HeaderName> = headers.keys().cloned().collect();
     for name in named {
-        let begins = |prefix: &&str| name.as_str().starts_with(*prefix);
+        // Servers that hand headers on as variables tell the two apart no more.
+        let read = name.as_str().replace('_', "-");
+        let begins = |prefix: &&str| read.starts_with(*prefix);
         if READ_OTHERWISE.iter().any(begins) {
             headers.remove(name);
         }
@@ -46,7 +48,7 @@ pub(super) fn end_to_end(headers: &HeaderMap) -> HeaderMap {
 
 /// By headers that begin so, servers and what stands before them take another method, path or host than the request's own. No client of
 /// registries sends any.
-const READ_OTHERWISE: [&str; 18] = [
+const READ_OTHERWISE: [&str; 22] = [
     "base-url",
     "content-location",
     "destination",
@@ -61,10 +63,14 @@ const READ_OTHERWISE: [&str; 18] = [
     "x-method",
     "x-original",
     "x-override",
+    "x-path",
     "x-proxy",
     "x-real-",
+    "x-request-u",
     "x-rewrite",
     "x-sendfile",
+    "x-uri",
+    "x-url",
 ];
 const OF_CONTENT: [HeaderName; 5] = [
     header::ACCEPT,
@@ -82,3 +88,40 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn what_would_have_the_request_read_otherwise_stays_here() {
+        let mut headers = HeaderMap::new();
+        let kept = [
+            "accept",
+            "authorization",
+            "range",
+            "user-agent",
+            "x-meta-source-client",
+        ];
+        let dropped = [
+            "host",
+            "x-original-url",
+            "x_original_url",
+            "X-HTTP-Method-Override",
+            "x_http_method_override",
+            "x-envoy-original-path",
+            "x-request-uri",
+            "forwarded",
+            "te",
+        ];
+        for name in kept.iter().chain(&dropped) {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            headers.insert(name, HeaderValue::from_static("a"));
+        }
+        let mut names: Vec<String> = outgoing(&headers).keys().map(ToString::to_string).collect();
+        names.sort();
+        assert_eq!(names, kept);
+    }
+}

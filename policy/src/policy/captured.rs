@@ -53,7 +53,7 @@ impl Policy {
         TunnelDecision::Deny(denial)
     }
 
-    /// Names that lead to registries to which no tunnel is open, as far as they can be listed: whoever reaches the same
+    /// Names that lead to registries to which no tunnel is open, or none to containers, as far as they can be listed: whoever reaches the same
     /// addresses by another name is on a way round.
     #[must_use]
     pub fn closed_registries(&self, steering: &Steering) -> Vec<Host> {
@@ -70,7 +70,10 @@ impl Policy {
 
     fn is_closed(&self, host: &Host, port: u16, steering: &Steering) -> bool {
         match self.evaluate_tunnel(host, port, steering) {
-            TunnelDecision::Allow(permit) => permit.is_inspected(),
+            TunnelDecision::Allow(permit) => {
+                let nobodys = self.require_identity && self.serves_registry(host, port);
+                permit.is_inspected() || nobodys
+            }
             TunnelDecision::Deny(_) => true,
         }
     }
@@ -171,6 +174,9 @@ mod tests {
         assert_eq!(decided("ghcr.io"), "identity-required");
         assert_eq!(decided("files.example"), "open");
         assert_eq!(decided("any.example"), "open");
+        // Nor under another name that leads to the same addresses.
+        let closed = policy.closed_registries(&STEERING);
+        assert!(closed.contains(&"ghcr.io".parse().unwrap()));
     }
 
     #[test]

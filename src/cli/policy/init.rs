@@ -140,7 +140,7 @@ impl Init {
         let path = self.path()?;
         write(&path, &text)?;
         say(format_args!(
-            "wrote {}; edit it, then check it with `ramgate policy validate`",
+            "wrote {0}; edit it, then check it with `ramgate policy validate {0}`",
             path.display()
         ))
     }
