@@ -142,22 +142,21 @@ fn what_comes_through_a_proxy_of_docker_hub_is_judged_as_what_it_is() {
     let heading = "Harbor or Artifactory, as a proxy of Docker Hub";
     let folder = policy(heading, &json!({}));
     folder.decides(
-        &["harbor.acme.example/acme/app"],
-        &["harbor.acme.example/hub/library/alpine", "alpine:3"],
-    );
-    // As the text says: with Docker Hub on the list too.
-    let mut listed = pieces(heading).remove(0);
-    listed["registries"]
-        .as_array_mut()
-        .unwrap()
-        .push(json!({ "host": "docker.io" }));
-    let folder = Folder::new(&listed, &json!({}));
-    folder.decides(
         &[
+            "harbor.acme.example/acme/app",
             "harbor.acme.example/hub/library/alpine",
             "harbor.acme.example/hub/acme/tool",
+            "alpine:3",
         ],
-        &["harbor.acme.example/hub/evil/tool"],
+        &["harbor.acme.example/hub/evil/tool", "ghcr.io/acme/tool"],
+    );
+    // Why the text has the origin's registry on the list.
+    let mut alone = pieces(heading).remove(0);
+    alone["registries"].as_array_mut().unwrap().pop();
+    let folder = Folder::new(&alone, &json!({}));
+    folder.decides(
+        &["harbor.acme.example/acme/app"],
+        &["harbor.acme.example/hub/library/alpine", "alpine:3"],
     );
 }
 
