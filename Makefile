@@ -75,7 +75,8 @@ $(ANSIBLE):   ; python3 -m venv --clear $(TOOLS)/ansible && $(TOOLS)/ansible/bin
 demo: build provision
 	$(ROOT) cargo run --release --locked --quiet -p ramgate-lab --bin demo -- --ramgate $${CARGO_TARGET_DIR:-target}/release/ramgate
 test: test-unit test-engines test-bypass test-storage
-test-unit:    ; cargo test --locked
+# Properties are tried with the same values each time, so that no change fails by chance; `cargo test` alone, or SEED=…, tries others.
+test-unit:    ; PROPTEST_RNG_SEED=$(or $(SEED),1) cargo test --locked
 test-engines: provision
 	$(ROOT) tests/support/provision-nft
 	$(ROOT) cargo test --locked -p ramgate-lab -p ramgate --features engines \

@@ -153,14 +153,24 @@ impl Registries {
         if self.vias.is_empty() {
             return None;
         }
-        let below = registry
-            .host()
-            .parents()
-            .filter_map(|domain| domain.parse().ok());
-        let below = below.map(|domain| RegistryPattern::Below(domain, registry.port()));
-        std::iter::once(RegistryPattern::Exact(registry.clone()))
-            .chain(below)
-            .find_map(|pattern| self.vias.get(&pattern).copied())
+        self.way(&RegistryPattern::Exact(registry.clone()))
+    }
+
+    /// The way that the closest entry says which covers `host`.
+    pub(crate) fn way(&self, host: &RegistryPattern) -> Option<Via> {
+        if let Some(via) = self.vias.get(host) {
+            return Some(*via);
+        }
+        let (name, port) = match host {
+            RegistryPattern::Exact(registry) => (registry.host().clone(), registry.port()),
+            RegistryPattern::Below(domain, port) => (domain.clone(), *port),
+        };
+        let mut below = name.parents().filter_map(|domain| domain.parse().ok());
+        below.find_map(|domain| {
+            self.vias
+                .get(&RegistryPattern::Below(domain, port))
+                .copied()
+        })
     }
 
     /// Every host, and every domain below which hosts are, that an entry names.

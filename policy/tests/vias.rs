@@ -121,3 +121,28 @@ fn the_closest_host_says_the_way_and_one_host_goes_one_way() {
         "{findings}"
     );
 }
+
+#[test]
+fn hosts_that_an_entry_redirects_to_go_the_way_of_its_host_whichever_entry_says_it() {
+    for registries in [
+        r#"{ "host": "reg.example", "repositories": ["a/**"], "via": "mirror" },
+           { "host": "reg.example", "repositories": ["b/**"], "redirect-hosts": ["cdn.test"] }"#,
+        r#"{ "host": "reg.example", "repositories": ["b/**"], "redirect-hosts": ["cdn.test"] },
+           { "host": "reg.example", "repositories": ["a/**"], "via": "mirror" }"#,
+        r#"{ "host": "*.example", "via": "mirror" }, { "host": "reg.example", "redirect-hosts": ["cdn.test"] }"#,
+    ] {
+        check(
+            registries,
+            DIRECT,
+            &[
+                ("reg.example", "registry-not-direct"),
+                ("cdn.test", "host-not-allowed"),
+            ],
+        );
+    }
+    check(
+        r#"{ "host": "*.example", "via": "mirror" }, { "host": "reg.example", "redirect-hosts": ["cdn.test"], "via": "direct" }"#,
+        DIRECT,
+        &[("reg.example", "tunnel"), ("cdn.test", "tunnel")],
+    );
+}

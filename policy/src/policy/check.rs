@@ -113,21 +113,14 @@ impl<'a> Check<'a> {
 
     pub(super) fn registries(&mut self, files: Vec<RegistryFile>) -> Registries {
         let mut registries = Registries::default();
-        for (index, file) in files.into_iter().enumerate() {
-            let key = format!("registries[{index}]");
-            let host = match RegistryPattern::parse(&file.host) {
-                Ok(host) => host,
-                Err(error) => {
-                    self.report(
-                        &format!("{key}.host"),
-                        format!(
-                            "`{}`: {error}; `host`, `host:port` or `*.domain` is expected",
-                            file.host
-                        ),
-                    );
-                    continue;
-                }
+        // The ways first: a host goes one, whichever of its entries says so, and so do those that a wildcard covers.
+        let hosts = self.registry_hosts_of(&files, &mut registries);
+        for (index, (file, host)) in files.into_iter().zip(hosts).enumerate() {
+            let Some(host) = host else {
+                continue;
             };
+            let key = format!("registries[{index}]");
+            let via = registries.way(&host);
             let globs = self.globs(file.repositories.as_deref(), &format!("{key}.repositories"));
             let rights = file.actions.unwrap_or_else(|| vec![Right::Pull]);
             self.require(!rights.is_empty(), &format!("{key}.actions"), || {
@@ -135,20 +128,11 @@ impl<'a> Check<'a> {
             });
             let name: Arc<str> = Arc::from(format!("registries[{}]", file.host));
             for (at, redirect) in file.redirect_hosts.iter().enumerate() {
-                let hosts = self.registry_hosts.of(file.via);
+                let hosts = self.registry_hosts.of(via);
                 let inserted = hosts.insert(redirect, &[DEFAULT_PORT], &name);
                 self.host(redirect, inserted, &format!("{key}.redirect-hosts[{at}]"));
             }
-            self.known_hosts(&host, file.via, &name);
-            if let Some(other) = file.via.and_then(|via| registries.steer(&host, via)) {
-                self.report(
-                    &format!("{key}.via"),
-                    format!(
-                        "another entry for `{}` says `{other}`; a host goes one way",
-                        file.host
-                    ),
-                );
-            }
+            self.known_hosts(&host, via, &name);
             let rule = Rule {
                 name,
                 index,
@@ -166,6 +150,43 @@ impl<'a> Check<'a> {
             }
         }
         registries
+    }
+
+    /// The host of each entry that has a valid one; and its way, noted in `registries`.
+    fn registry_hosts_of(
+        &mut self,
+        files: &[RegistryFile],
+        registries: &mut Registries,
+    ) -> Vec<Option<RegistryPattern>> {
+        let mut hosts = Vec::with_capacity(files.len());
+        for (index, file) in files.iter().enumerate() {
+            let key = format!("registries[{index}]");
+            let host = match RegistryPattern::parse(&file.host) {
+                Ok(host) => host,
+                Err(error) => {
+                    self.report(
+                        &format!("{key}.host"),
+                        format!(
+                            "`{}`: {error}; `host`, `host:port` or `*.domain` is expected",
+                            file.host
+                        ),
+                    );
+                    hosts.push(None);
+                    continue;
+                }
+            };
+            if let Some(other) = file.via.and_then(|via| registries.steer(&host, via)) {
+                self.report(
+                    &format!("{key}.via"),
+                    format!(
+                        "another entry for `{}` says `{other}`; a host goes one way",
+                        file.host
+                    ),
+                );
+            }
+            hosts.push(Some(host));
+        }
+        hosts
     }
 
     /// Opens the hosts that an allowed registry is known to need.
