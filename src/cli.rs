@@ -12,6 +12,7 @@ mod install;
 mod ledger;
 mod mirror;
 mod policy;
+mod quantity;
 mod serve;
 mod status;
 mod uninstall;

@@ -18,6 +18,8 @@ use serde::de::DeserializeOwned;
 
 use lines::Lines;
 
+pub use walk::STRICT;
+
 /// A JSON text that was read. Where its keys stand is looked up when there is something to say of one, and not before: of a hundred
 /// thousand rules without a mistake no place is wanted.
 #[derive(Debug)]

@@ -13,9 +13,10 @@ use crate::known_hosts::HostPattern;
 pub(crate) struct Hosts {
     exact: HashMap<Host, Vec<(u16, Arc<str>)>>,
     below: HashMap<String, Vec<(u16, Arc<str>)>>,
-    /// Of well-known registries, at port 443, by their first label; none where it has a `*`. Each registry of a cloud may have one of
-    /// its own, and of the rest there are a few dozen.
-    known: HashMap<Option<Box<str>>, Known>,
+    /// Of well-known registries, at port 443, by their first label: each registry of a cloud may have one of its own.
+    known: HashMap<String, Known>,
+    /// Those whose first label has a `*`: a few dozen at most, so they are tried one by one.
+    known_by_pattern: Known,
 }
 
 /// Patterns, each with the rule that opens it.
@@ -47,8 +48,10 @@ impl Hosts {
 
     /// Opens a host that an allowed registry is known to need.
     pub(crate) fn insert_known(&mut self, pattern: HostPattern, rule: &Arc<str>) {
-        let label = pattern.first_label().map(Box::from);
-        let alike = self.known.entry(label).or_default();
+        let alike = match pattern.first_label() {
+            Some(label) => self.known.entry(label.to_owned()).or_default(),
+            None => &mut self.known_by_pattern,
+        };
         if !alike.iter().any(|(known, _)| *known == pattern) {
             alike.push((pattern, Arc::clone(rule)));
         }
@@ -65,10 +68,11 @@ impl Hosts {
             .find(|(open, _)| *open == port)
             .map(|(_, rule)| rule);
         let known = || {
-            let label = host.as_str().split('.').next().map(Box::from);
-            [label, None]
+            let label = host.as_str().split('.').next();
+            let alike = label.and_then(|label| self.known.get(label));
+            alike
                 .into_iter()
-                .filter_map(|label| self.known.get(&label))
+                .chain([&self.known_by_pattern])
                 .flatten()
                 .find(|(pattern, _)| port == DEFAULT_PORT && pattern.covers(host))
                 .map(|(_, rule)| rule)

@@ -150,6 +150,7 @@ impl Registries {
 
     /// The way that the closest entry for `registry` says.
     pub(crate) fn via(&self, registry: &Registry) -> Option<Via> {
+        // Most policies say none, and then a decision makes no copy for it.
         if self.vias.is_empty() {
             return None;
         }
@@ -158,6 +159,9 @@ impl Registries {
 
     /// The way that the closest entry says which covers `host`.
     pub(crate) fn way(&self, host: &RegistryPattern) -> Option<Via> {
+        if self.vias.is_empty() {
+            return None;
+        }
         if let Some(via) = self.vias.get(host) {
             return Some(*via);
         }

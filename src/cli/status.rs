@@ -2,7 +2,6 @@
 
 mod found;
 mod gate;
-mod quantity;
 mod shown;
 
 use clap::Args;

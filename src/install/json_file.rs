@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use jsonc_parser::ParseOptions;
 use jsonc_parser::common::Ranged;
 use jsonc_parser::cst::{CstNode, CstObject, CstRootNode};
+use ramgate_policy::document::STRICT;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -141,19 +142,6 @@ fn line_of(text: &str, offset: usize) -> usize {
 }
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
-/// RFC 8259 and nothing more, as dockerd reads it.
-const STRICT: ParseOptions = ParseOptions {
-    allow_comments: false,
-    allow_loose_object_property_names: false,
-    allow_trailing_commas: false,
-    allow_missing_commas: false,
-    allow_single_quoted_strings: false,
-    allow_hexadecimal_numbers: false,
-    allow_unary_plus_numbers: false,
-    allow_bare_decimal_point_numbers: false,
-    allow_non_finite_numbers: false,
-    allow_extended_string_escapes: false,
-};
 
 #[cfg(test)]
 mod tests;

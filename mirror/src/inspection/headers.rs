@@ -79,8 +79,11 @@ const OF_CONTENT: [HeaderName; 5] = [
     header::RANGE,
     header::USER_AGENT,
 ];
-const HOP_BY_HOP: [HeaderName; 7] = [
+const HOP_BY_HOP: [HeaderName; 10] = [
     header::CONNECTION,
+    HeaderName::from_static("http2-settings"),
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
     header::TE,
@@ -115,6 +118,8 @@ mod tests {
             "x-request-uri",
             "forwarded",
             "te",
+            "keep-alive",
+            "http2-settings",
         ];
         for name in kept.iter().chain(&dropped) {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();

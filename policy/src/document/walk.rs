@@ -289,8 +289,8 @@ fn article(expected: &str) -> String {
     }
 }
 
-/// RFC 8259 and nothing more.
-const STRICT: ParseOptions = ParseOptions {
+/// RFC 8259 and nothing more: how people's files are read here.
+pub const STRICT: ParseOptions = ParseOptions {
     allow_comments: false,
     allow_loose_object_property_names: false,
     allow_trailing_commas: false,

@@ -7,6 +7,7 @@ use clap::Args;
 use ramgate_mirror::{Statistics, Upkeep, Verification};
 use serde::Serialize;
 
+use crate::cli::quantity::size;
 use crate::cli::{CommandError, Outcome, say};
 use crate::settings::Settings;
 
@@ -132,23 +133,6 @@ fn show(found: &Verification) {
         size(found.size_bytes),
         found.removed.len()
     );
-}
-
-/// As people read it.
-fn size(bytes: u64) -> String {
-    let units = [
-        (1 << 40, "TiB"),
-        (1 << 30, "GiB"),
-        (1 << 20, "MiB"),
-        (1 << 10, "KiB"),
-    ];
-    for (unit, name) in units {
-        if bytes >= unit {
-            let tenths = bytes / (unit / 10).max(1);
-            return format!("{}.{} {name}", tenths / 10, tenths % 10);
-        }
-    }
-    format!("{bytes} B")
 }
 
 /// Between two words on how far it is.

@@ -3,8 +3,8 @@
 use std::io::{self, IsTerminal as _};
 
 use super::found::Found;
-use super::quantity::{age, human};
 use crate::cli::audit::{line, printable};
+use crate::cli::quantity::{age, size};
 use crate::cli::{CommandError, say};
 use crate::engine_report::Chain;
 use crate::nft::Standing;
@@ -25,7 +25,7 @@ pub(super) fn show(found: &Found, settings: &Settings) -> Result<(), CommandErro
         show_rules(rules)?;
     }
     if let Some(bytes) = found.mirror_bytes {
-        say(format_args!("cache     {}", human(bytes)))?;
+        say(format_args!("cache     {}", size(bytes)))?;
     }
     show_engine(found, settings)?;
     say("\nlast denials")?;

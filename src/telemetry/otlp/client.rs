@@ -99,7 +99,7 @@ impl Collector {
             .body(message.to_vec());
         match request.send().await {
             Ok(response) => answered(response).await,
-            Err(error) => Tried::Failed(describe(&error), None),
+            Err(error) => Tried::Failed(format!("{:#}", anyhow::Error::new(error)), None),
         }
     }
 
@@ -160,17 +160,6 @@ fn headers(text: &str) -> anyhow::Result<HeaderMap> {
         headers.append(name, value);
     }
     Ok(headers)
-}
-
-/// With what it comes from; the address is the settings'.
-fn describe(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 /// OTLP's own default.

@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 use super::overlap::Overlap;
 use crate::action::Right;
 use crate::policy::file::RegistryFile;
-use crate::registries::RegistryPattern;
+use crate::registries::{Registries, RegistryPattern};
 use crate::scope::Glob;
-use crate::via::Via;
 
 /// # Errors
 /// Where the lists cut across each other.
@@ -38,6 +37,7 @@ pub(super) fn both(
             }
         }
     }
+    let ways = ways(ours);
     let mut list: Vec<RegistryFile> = Vec::new();
     for ((host, pattern), scope) in scopes {
         if scope.rights.is_empty() {
@@ -45,10 +45,11 @@ pub(super) fn both(
                 "at `{host}` with `{pattern}` they give different actions"
             ));
         }
-        // A host goes one way, which is said once.
+        // A host goes one way, which is said once. One that only the drop-in names goes as those do which it is one of.
         let is_first = !list.iter().any(|before| before.host == host);
+        let pattern_of_host = RegistryPattern::parse(host).ok().filter(|_| is_first);
         list.push(RegistryFile {
-            via: way(ours, host).filter(|_| is_first),
+            via: pattern_of_host.and_then(|host| ways.way(&host)),
             ..scope.entry(host, &pattern)
         });
     }
@@ -80,15 +81,16 @@ impl Scope<'_> {
     }
 }
 
-/// The way to `host`: that of the closest entry which says one. A host that only the drop-in names goes as those do which it is one of.
-fn way(ours: &[RegistryFile], host: &str) -> Option<Via> {
-    let host = RegistryPattern::parse(host).ok()?;
-    let covers = |entry: &&RegistryFile| {
-        let pattern = RegistryPattern::parse(&entry.host);
-        entry.via.is_some() && pattern.is_ok_and(|pattern| pattern.covers(&host))
-    };
-    let closest = |entry: &&RegistryFile| (!entry.host.starts_with("*."), entry.host.len());
-    ours.iter().filter(covers).max_by_key(closest)?.via
+/// The ways that `list` says.
+fn ways(list: &[RegistryFile]) -> Registries {
+    let mut ways = Registries::default();
+    for entry in list {
+        if let (Some(via), Ok(host)) = (entry.via, RegistryPattern::parse(&entry.host)) {
+            // The policy was read before: a host goes one way.
+            let _ = ways.steer(&host, via);
+        }
+    }
+    ways
 }
 
 /// That hosts of a list which overlap give the same rights.

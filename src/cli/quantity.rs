@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 /// A size, in its largest unit.
-pub(super) fn human(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     let units = [
         (1 << 40, "TiB"),
         (1 << 30, "GiB"),
@@ -36,9 +36,9 @@ mod tests {
 
     #[test]
     fn sizes_and_ages_are_for_people() {
-        assert_eq!(human(0), "0 B");
-        assert_eq!(human(1_536), "1.5 KiB");
-        assert_eq!(human(5 << 30), "5.0 GiB");
+        assert_eq!(size(0), "0 B");
+        assert_eq!(size(1_536), "1.5 KiB");
+        assert_eq!(size(5 << 30), "5.0 GiB");
         let then = Timestamp::UNIX_EPOCH;
         let now = |seconds| Timestamp::from_second(seconds).unwrap();
         assert_eq!(age(then, now(59)), "59 s");
